@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tokens and columns become a datum: placed and checked, whatever the datum's fields are called.
+#pragma once
+
+#include <gradwire/datum/field.hpp>
+#include <gradwire/datum/inputs.hpp>
+#include <gradwire/datum/make_tokens.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+struct datum_core : counted_object<datum_core> {
+  shared<const token_core> tokens;
+  std::vector<double> weights;   // one a target
+  std::vector<numbers> columns;  // in the order of the datum's fields; per token: one value a target
+};
+
+enum class column_use : unsigned char { values, weights, targets, candidates };
+
+// `field = value` without its types.
+struct column_input {
+  const field_info* field = nullptr;
+  column_use use = column_use::values;
+  std::size_t slot = 0;  // which of the datum's fields
+  numbers values{};
+  const void* mask = nullptr;  // weights given as a mask
+  double (*weigh)(const void* mask, const token_context&) = nullptr;
+};
+
+[[gnu::noinline]] inline std::vector<double> make_weights(const token_core& core, const column_input* given) {
+  std::vector<double> result(core.length);
+  double* weights = result.data();
+  if (!given) {
+    for_each_target(core, [&](const token_context& at) { weights[at.position] = at.role == part_role::response ? 1 : 0; });
+  } else if (given->weigh) {
+    for_each_target(core, [&](const token_context& at) { weights[at.position] = given->weigh(given->mask, at); });
+  } else {
+    const bool response = is_response_length(core, {.column = "weights"}, given->values.size);
+    convert(response ? placed(core, given->values, 1) : given->values, 0, 1, core.length, weights);
+  }
+  return result;
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void bad_weight(place at, double weight) {
+  at.column = "weights";
+  data_error(at, "the weight is " + printed(weight) + "; weights are finite numbers", printed(weight));
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void not_finite(place at, std::size_t index, std::size_t width, double value) {
+  at.token = static_cast<std::int64_t>(index / width);
+  std::string what = "the value is " + printed(value);
+  if (width > 1) what += " at candidate " + std::to_string(index % width);
+  data_error(at, what + " where the weight is not 0; only a masked token may lack a finite value", printed(value));
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void single_not_finite(const place& at, double value) {
+  data_error(at, "the value is " + printed(value) + "; only where every token is masked may it be missing", printed(value));
+}
+
+[[gnu::noinline]] inline void check_finite(const datum_core& core, const numbers& column, std::size_t width,
+                                           const char* name) {
+  auto check = [&](const auto* values) {
+    const std::size_t bad = first_not_finite(values, core.weights.data(), core.tokens->length, width);
+    if (bad != none) not_finite({.column = name}, bad, width, static_cast<double>(values[bad]));
+  };
+  if (column.kind == number_kind::float32) check(static_cast<const float*>(column.data));
+  if (column.kind == number_kind::float64) check(static_cast<const double*>(column.data));
+}
+
+[[gnu::noinline]] inline numbers single_value(const datum_core& core, const place& at, const numbers& given) {
+  if (given.size != 1) {
+    data_error(at,
+               std::to_string(given.size) + " values for a field that is per sequence; a datum takes one (a value a token "
+                                            "needs a field that is per token, such as token_advantage)",
+               std::to_string(given.size));
+  }
+  numbers result{.size = 1, .kind = given.kind, .single = true, .value = value_at(given, 0)};
+  bool counts = false;
+  for (double weight : core.weights) counts = counts || weight != 0;
+  if (counts && !is_finite(result.value)) single_not_finite(at, result.value);
+  return result;
+}
+
+[[gnu::noinline]] inline numbers token_values(const datum_core& core, const field_info& field, const numbers& given) {
+  const place at{.column = field.name};
+  const token_core& tokens = *core.tokens;
+  std::size_t width = 1;
+  if (field.level == extent::candidate) {
+    width = tokens.candidates;
+    if (width == 0) data_error(at, "values for candidates, but the datum names none: candidates = ids, K a target");
+    if (given.size % width || (given.width && given.width != width)) {
+      data_error(at,
+                 std::to_string(given.size) + " values are no whole number of rows of the datum's " +
+                     std::to_string(width) + " candidates",
+                 std::to_string(given.size));
+    }
+  }
+  const bool response = is_response_length(tokens, at, given.size / width);
+  if (response) check_covered(tokens, core.weights.data(), at);
+  numbers result = response ? placed(tokens, given, width) : given;
+  check_finite(core, result, width, field.name);
+  return result;
+}
+
+// Columns may come in any order; what others depend on is done first: targets, candidates, weights.
+[[gnu::noinline]] inline shared<const datum_core> make_datum(shared<token_core> tokens, std::span<column_input> inputs,
+                                                             std::size_t fields) {
+  const column_input* weights = nullptr;
+  const column_input* candidates = nullptr;
+  for (const auto& input : inputs) {
+    if (input.use == column_use::targets) add_targets(input.values, *tokens);
+    if (input.use == column_use::candidates) candidates = &input;
+    if (input.use == column_use::weights) weights = &input;
+  }
+  if (candidates) add_candidates(candidates->values, "candidates", *tokens);
+  shared<datum_core> core(new datum_core);
+  core->weights = make_weights(*tokens, weights);
+  for (std::size_t t = 0; t < tokens->length; ++t) {
+    if (!is_finite(core->weights[t])) bad_weight({.token = static_cast<std::int64_t>(t)}, core->weights[t]);
+  }
+  core->tokens = std::move(tokens);
+  core->columns.resize(fields);
+  for (const auto& input : inputs) {
+    if (input.use != column_use::values) continue;
+    core->columns[input.slot] = input.field->level == extent::sequence
+                                    ? single_value(*core, {.column = input.field->name}, input.values)
+                                    : token_values(*core, *input.field, input.values);
+  }
+  return core;
+}
+
+// The same datum with its columns in another order.
+[[gnu::noinline]] inline shared<const datum_core> with_columns(const datum_core& from, std::span<const std::size_t> slots) {
+  shared<datum_core> core(new datum_core);
+  core->tokens = from.tokens;
+  core->weights = from.weights;
+  for (std::size_t slot : slots) core->columns.push_back(from.columns[slot]);
+  return core;
+}
+
+// One range a token → one flat range.
+[[gnu::noinline]] inline numbers flattened(const number_rows& from, const char* column) {
+  if (from.rows.empty()) data_error({.column = column}, "no rows");
+  const numbers& first = from.rows.front();
+  const std::size_t bytes = first.size * bytes_of(first.kind);
+  auto memory = allocate_compact(bytes * from.rows.size());
+  for (std::size_t t = 0; t < from.rows.size(); ++t) {
+    const numbers& row = from.rows[t];
+    if (row.size != first.size || row.kind != first.kind) {
+      data_error({.token = static_cast<std::int64_t>(t), .column = column},
+                 std::to_string(row.size) + " candidates, but the first row has " + std::to_string(first.size) +
+                     "; every row has as many, of one type",
+                 std::to_string(row.size));
+    }
+    if (bytes) __builtin_memcpy(memory->data + t * bytes, row.data, bytes);
+  }
+  return {.data = memory->data,
+          .size = first.size * from.rows.size(),
+          .kind = first.kind,
+          .width = first.size,
+          .owner = std::move(memory)};
+}
+
+// Token ids as loss_fn_inputs shows them.
+inline tensor_view target_tensor(const token_core& tokens) {
+  if (tokens.candidates == 0) {
+    return {{}, {tokens.targets().data(), tokens.length, number_kind::int32}, "int64", {tokens.length}};
+  }
+  return {{},
+          {tokens.candidate_ids.data(), tokens.candidate_ids.size(), number_kind::int32},
+          "int64",
+          {tokens.length, tokens.candidates}};
+}
+
+// What loss_fn_inputs of a single datum shows.
+[[gnu::noinline]] inline tensor_view read_datum(const input_source& source, std::size_t slot) {
+  const auto& core = static_cast<const datum_core&>(*source.owner);
+  const std::size_t length = core.tokens->length;
+  if (slot == 0) return target_tensor(*core.tokens);
+  if (slot == 1) return {{}, {core.weights.data(), length, number_kind::float64}, "float32", {length}};
+  const numbers& column = core.columns[slot - 2];
+  if (column.single) return {{}, {nullptr, 1, number_kind::float64, 1, 0, column.value}, "float32", {1}};
+  tensor_view result{{}, {column.data, column.size, column.kind}, "float32", {length}};
+  if (source.infos[slot - 2]->level == extent::candidate) result.shape.push_back(core.tokens->candidates);
+  return result;
+}
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

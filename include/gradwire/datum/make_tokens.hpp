@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts, explicit targets and candidates become the stored tokens of a datum.
+#pragma once
+
+#include <gradwire/datum/token_core.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+[[gnu::noinline]] inline shared<token_core> join_parts(const token_sequence& parts) {
+  shared<token_core> core(new token_core);
+  std::size_t total = 0;
+  for (const auto& part : parts.parts()) total += part.ids.size;
+  core->ids.reserve(total);
+  for (const auto& part : parts.parts()) {
+    core->segments.push_back({part.role, core->ids.size(), part.ids.size});
+    if (part.role == part_role::response) core->response_tokens += part.ids.size;
+    append_ids(part.ids, {.column = "tokens"}, core->ids);
+  }
+  if (total < 2) {
+    data_error({.column = "tokens"},
+               "a datum of " + std::to_string(total) + (total == 1 ? " token" : " tokens") +
+                   " has no target; it takes at least 2, because each is predicted from those before it",
+               std::to_string(total));
+  }
+  core->length = total - 1;
+  return core;
+}
+
+[[gnu::noinline]] inline shared<token_core> join_parts(const explicit_input& input) {
+  shared<token_core> core(new token_core);
+  append_ids(input.ids, {.column = "model_input"}, core->ids);
+  core->length = core->ids.size();
+  if (core->length == 0) data_error({.column = "model_input"}, "a datum without tokens", "0");
+  core->segments.push_back({part_role::response, 1, core->length});
+  core->response_tokens = core->length;
+  return core;
+}
+
+// How many candidates there are: `from` has K ids a target, or K a response token.
+[[gnu::noinline]] inline std::size_t candidate_width(const numbers& from, const place& at, const token_core& core) {
+  const std::size_t targets = core.length, response = core.response_tokens;
+  const std::string given = std::to_string(from.size);
+  if (from.width) {
+    if (from.size % from.width || from.size == 0) {
+      data_error(at, given + " values are no whole number of rows of " + std::to_string(from.width), given);
+    }
+    return from.width;
+  }
+  const bool by_target = from.size && from.size % targets == 0;
+  const bool by_response = from.size && response && response != targets && from.size % response == 0;
+  if (by_target && by_response) {
+    data_error(at,
+               given + " values can be " + std::to_string(from.size / targets) + " candidates a target or " +
+                   std::to_string(from.size / response) +
+                   " a response token; say which with matrix(values, candidates) or with one range a token",
+               given);
+  }
+  if (!by_target && !by_response) {
+    data_error(at, given + " values are no whole number of candidates for " + std::to_string(targets) + " targets", given);
+  }
+  return from.size / (by_target ? targets : response);
+}
+
+[[gnu::noinline]] inline void add_candidates(const numbers& from, const char* column, token_core& core) {
+  const place at{.column = column};
+  const std::size_t width = candidate_width(from, at, core);
+  std::vector<std::int32_t> ids;
+  append_ids(from, at, ids);
+  core.candidates = width;
+  if (!is_response_length(core, at, from.size / width)) {
+    core.candidate_ids = std::move(ids);
+    return;
+  }
+  core.candidate_ids.resize(core.length * width);
+  place_rows(core, reinterpret_cast<const std::byte*>(ids.data()), width * sizeof(std::int32_t),
+             reinterpret_cast<std::byte*>(core.candidate_ids.data()));
+}
+
+// The given targets instead of the shifted input; K a row are candidates, of which the first stands for the target.
+[[gnu::noinline]] inline void add_targets(const numbers& from, token_core& core) {
+  const place at{.column = "target_tokens"};
+  core.target_begin = core.length;
+  if (from.width > 1 || (from.width == 0 && from.size > core.length && from.size % core.length == 0)) {
+    add_candidates(from, at.column, core);
+    for (std::size_t t = 0; t < core.length; ++t) core.ids.push_back(core.candidate_ids[t * core.candidates]);
+    return;
+  }
+  if (from.size != core.length) {
+    data_error(at,
+               std::to_string(from.size) + " target tokens for " + std::to_string(core.length) +
+                   " input tokens; there is one target an input token, or K a token",
+               std::to_string(from.size));
+  }
+  std::vector<std::int32_t> ids;
+  append_ids(from, at, ids);
+  core.ids.insert(core.ids.end(), ids.begin(), ids.end());
+}
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

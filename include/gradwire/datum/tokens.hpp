@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tokens of a datum as a sum of parts,
+//
+//   prompt(question) + response(answer) + prompt(tool_output) + response(conclusion)
+//
+// with any number of turns in any order; `turns(range)` where the number is known at run time only. The parts are read,
+// checked and joined when the datum is made. One run-time type, so that datums of one and of seven turns share a batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+#include <gradwire/datum/numbers.hpp>
+#include <gradwire/datum/token_context.hpp>
+
+namespace gradwire::inline v0 {
+
+struct token_part {
+  part_role role = part_role::prompt;
+  numbers ids;
+};
+
+class token_sequence {
+ public:
+  token_sequence() = default;
+  explicit token_sequence(token_part first) { parts_.push_back(std::move(first)); }
+
+  token_sequence& operator+=(token_sequence next) {
+    if (parts_.empty()) {
+      parts_ = std::move(next.parts_);
+    } else {
+      for (auto& part : next.parts_) parts_.push_back(std::move(part));
+    }
+    return *this;
+  }
+  friend token_sequence operator+(token_sequence left, token_sequence right) {
+    left += std::move(right);
+    return left;
+  }
+
+  std::vector<token_part>& parts() noexcept { return parts_; }
+  const std::vector<token_part>& parts() const noexcept { return parts_; }
+
+ private:
+  std::vector<token_part> parts_;
+};
+
+// Input tokens whose targets are given apart: datum{model_input(x), target_tokens = y}.
+struct explicit_input {
+  numbers ids;
+};
+
+namespace detail {
+
+template <class X>
+numbers take_ids(X&& ids) {
+  if constexpr (std::is_same_v<plain<X>, numbers>) {
+    return std::forward<X>(ids);
+  } else {
+    constexpr bool integers = [] {
+      if constexpr (has_source<X>) {
+        return true;
+      } else if constexpr (number_range<plain<X>>) {
+        return std::is_integral_v<std::ranges::range_value_t<plain<X>>>;
+      } else {
+        return false;
+      }
+    }();
+    static_assert(integers,
+                  "gradwire: prompt, response and model_input take token ids, a contiguous range of integers; text has to "
+                  "be tokenized first");
+    if constexpr (integers) return take(std::forward<X>(ids));
+  }
+}
+
+inline numbers take_ids(std::initializer_list<std::int64_t> ids) {
+  return copied(ids.begin(), ids.size(), number_kind::int64);
+}
+
+}  // namespace detail
+
+// Tokens that the model reads; their targets have weight 0 unless `weights` says otherwise.
+template <class Ids>
+token_sequence prompt(Ids&& ids) {
+  return token_sequence(token_part{part_role::prompt, detail::take_ids(std::forward<Ids>(ids))});
+}
+inline token_sequence prompt(std::initializer_list<std::int64_t> ids) {
+  return token_sequence(token_part{part_role::prompt, detail::take_ids(ids)});
+}
+
+// Tokens that the model is trained to say; their targets have weight 1 unless `weights` says otherwise.
+template <class Ids>
+token_sequence response(Ids&& ids) {
+  return token_sequence(token_part{part_role::response, detail::take_ids(std::forward<Ids>(ids))});
+}
+inline token_sequence response(std::initializer_list<std::int64_t> ids) {
+  return token_sequence(token_part{part_role::response, detail::take_ids(ids)});
+}
+
+template <class Ids>
+explicit_input model_input(Ids&& ids) {
+  return {detail::take_ids(std::forward<Ids>(ids))};
+}
+inline explicit_input model_input(std::initializer_list<std::int64_t> ids) { return {detail::take_ids(ids)}; }
+
+// As many turns as the range has. An element is a sum of parts, or has the members `prompt` and `response`, or is a
+// pair (prompt ids, response ids). Elements of an rvalue range move.
+template <class Range>
+token_sequence turns(Range&& range) {
+  token_sequence result;
+  for (auto& element : range) {
+    auto pass = [](auto& member) -> decltype(auto) {
+      if constexpr (std::is_lvalue_reference_v<Range> || std::ranges::borrowed_range<Range>) {
+        return (member);
+      } else {
+        return std::move(member);
+      }
+    };
+    if constexpr (std::is_convertible_v<decltype(element), token_sequence>) {
+      result += pass(element);
+    } else if constexpr (requires { element.prompt; element.response; }) {
+      result += prompt(pass(element.prompt)) + response(pass(element.response));
+    } else {
+      static_assert(requires { element.first; element.second; },
+                    "gradwire: turns takes a range of token sums (prompt(a) + response(b)), of objects with the members "
+                    "prompt and response, or of pairs (prompt ids, response ids)");
+      result += prompt(pass(element.first)) + response(pass(element.second));
+    }
+  }
+  return result;
+}
+
+}  // namespace gradwire::inline v0

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Functions over expressions. One struct with value and slope each; a user's own function is the same:
+//
+//   struct softplus_op { template <class V> static V value(V x) { return …; }
+//                        template <class V> static V derivative(V x, V value) { return …; } };
+//   inline constexpr function<softplus_op> softplus{};
+#pragma once
+
+#include <gradwire/expression/operators.hpp>
+
+namespace gradwire::inline v0 {
+
+template <class Op>
+struct function {
+  template <operand... Es>
+    requires(expression<Es> || ...)
+  constexpr auto operator()(const Es&... es) const {
+    return make_node<Op>(es...);
+  }
+};
+
+// clang-format off
+struct exp_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return exp(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V, V value) { return value; }
+};
+struct expm1_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return expm1(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V, V value) { return value + V::broadcast(1); }
+};
+struct log_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return log(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return V::broadcast(1) / x; }
+};
+struct log1p_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return log1p(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return V::broadcast(1) / (V::broadcast(1) + x); }
+};
+struct sqrt_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return sqrt(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V, V value) { return V::broadcast(.5) / value; }
+};
+struct abs_op {  // slope 0 at 0
+  template <class V> [[gnu::always_inline]] static V value(V x) { return abs(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) {
+    const V zero = V::broadcast(0), one = V::broadcast(1);
+    return select_or_zero(x > zero, one) - select_or_zero(x < zero, one);
+  }
+};
+struct square_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return x * x; }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return x + x; }
+};
+struct sigmoid_op {
+  template <class V> [[gnu::always_inline]] static V value(V x) { return sigmoid(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V value) { return value * sigmoid(-x); }
+};
+struct log_sigmoid_op {  // log(1 / (1 + e^-x)); its slope is sigmoid(-x)
+  template <class V> [[gnu::always_inline]] static V value(V x) { return log_sigmoid(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return sigmoid(-x); }
+};
+struct log1mexp_op {  // log(1 - e^x) for x < 0; its slope is -e^x / (1 - e^x) = 1 / expm1(-x) · (-1)
+  template <class V> [[gnu::always_inline]] static V value(V x) { return log1mexp(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return V::broadcast(-1) / expm1(-x); }
+};
+struct k3_op {  // e^d - d - 1, accurate near d = 0; value and slope e^d - 1 share one range reduction
+  template <class V> [[gnu::always_inline]] static V value(V d) { return k3_with_slope(d).value; }
+  template <class V> [[gnu::always_inline]] static auto value_and_derivative(V d) {
+    const auto pair = k3_with_slope(d);
+    struct { V value, derivative; } both{pair.value, pair.expm1};
+    return both;
+  }
+};
+
+struct minimum_op {  // a tie goes to the first operand, and so does its slope; NaN in the first operand stays
+  template <class V> [[gnu::always_inline]] static V value(V a, V b) { return select(b < a, b, a); }
+  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) {
+    if constexpr (A && B) return select(b < a, db, da);
+    else if constexpr (A) return select_or_zero(!(b < a), da);
+    else return select_or_zero(b < a, db);
+  }
+};
+struct maximum_op {
+  template <class V> [[gnu::always_inline]] static V value(V a, V b) { return select(b > a, b, a); }
+  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) {
+    if constexpr (A && B) return select(b > a, db, da);
+    else if constexpr (A) return select_or_zero(!(b > a), da);
+    else return select_or_zero(b > a, db);
+  }
+};
+struct clamp_op {  // slope 1 inside and at the bounds, 0 outside (as torch.clamp); bounds are parameters or data
+  template <class V> [[gnu::always_inline]] static V value(V x, V low, V high) { return clamp(x, low, high); }
+  template <bool A, bool B, bool C, class V> [[gnu::always_inline]] static V slope(V x, V low, V high, V, V dx, V dlow, V dhigh) {
+    if constexpr (A && !B && !C) {
+      return select_or_zero((x >= low) & (x <= high), dx);
+    } else {
+      V d = V::broadcast(0);
+      if constexpr (A) d = select_or_zero((x >= low) & (x <= high), dx);
+      if constexpr (B) d = select(x < low, dlow, d);
+      if constexpr (C) d = select(x > high, dhigh, d);
+      return d;
+    }
+  }
+};
+struct where_op {
+  template <class M, class V> [[gnu::always_inline]] static V value(M c, V a, V b) { return select(c, a, b); }
+  template <bool, bool A, bool B, class M, class V> [[gnu::always_inline]] static V slope(M c, V, V, V, V, V da, V db) {
+    if constexpr (A && B) return select(c, da, db);
+    else if constexpr (A) return select_or_zero(c, da);
+    else return select_or_zero(!c, db);
+  }
+};
+// a / b, and 0 where b is 0: the mean over nothing contributes nothing.
+struct divide_or_zero_op {
+  static constexpr bool bilinear = true;
+  template <class V> [[gnu::always_inline]] static V value(V a, V b) { return select_or_zero(b != V::broadcast(0), a / b); }
+  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) {
+    V d = V::broadcast(0);
+    if constexpr (A) d = da / b;
+    if constexpr (B) d = d - value * db / b;
+    return select_or_zero(b != V::broadcast(0), d);
+  }
+};
+struct stop_gradient_op {
+  static constexpr bool detached = true;
+  template <class V> [[gnu::always_inline]] static V value(V x) { return x; }
+};
+struct straight_through_op {  // the value of the first operand, the slope of the second
+  template <class V> [[gnu::always_inline]] static V value(V a, V) { return a; }
+  static constexpr bool slope_of_second = true;
+  template <bool, bool, class V> [[gnu::always_inline]] static V slope(V, V, V, V, V db) { return db; }
+};
+template <fixed_string Name>
+struct let_op {
+  static constexpr auto name = Name;
+  static constexpr bool linear = true;
+  template <class V> [[gnu::always_inline]] static V value(V x) { return x; }
+  template <bool, class V> [[gnu::always_inline]] static V slope(V, V, V dx) { return dx; }
+};
+
+template <expression X> constexpr auto exp(const X& x) { return make_node<exp_op>(x); }
+template <expression X> constexpr auto expm1(const X& x) { return make_node<expm1_op>(x); }
+template <expression X> constexpr auto log(const X& x) { return make_node<log_op>(x); }
+template <expression X> constexpr auto log1p(const X& x) { return make_node<log1p_op>(x); }
+template <expression X> constexpr auto sqrt(const X& x) { return make_node<sqrt_op>(x); }
+template <expression X> constexpr auto abs(const X& x) { return make_node<abs_op>(x); }
+template <expression X> constexpr auto square(const X& x) { return make_node<square_op>(x); }
+template <expression X> constexpr auto sigmoid(const X& x) { return make_node<sigmoid_op>(x); }
+template <expression X> constexpr auto log_sigmoid(const X& x) { return make_node<log_sigmoid_op>(x); }
+template <expression X> constexpr auto log1mexp(const X& x) { return make_node<log1mexp_op>(x); }
+
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto min(const A& a, const B& b) { return make_node<minimum_op>(a, b); }
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto max(const A& a, const B& b) { return make_node<maximum_op>(a, b); }
+template <operand X, operand L, operand H> requires(expression<X> || expression<L> || expression<H>)
+constexpr auto clamp(const X& x, const L& low, const H& high) { return make_node<clamp_op>(x, low, high); }
+template <truth C, operand A, operand B>
+constexpr auto where(const C& c, const A& a, const B& b) {
+  return node<where_op, C, expression_of<A>, expression_of<B>>{c, as_expression(a), as_expression(b)};
+}
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto divide_or_zero(const A& a, const B& b) { return make_node<divide_or_zero_op>(a, b); }
+
+// The value, without a gradient.
+template <expression X> constexpr auto stop_gradient(const X& x) { return make_node<stop_gradient_op>(x); }
+
+// let<"ratio">(x): x under a name. It is evaluated once, explain() prints it by name, and a dump has it as a column.
+template <fixed_string Name, expression X>
+constexpr auto let(const X& x) { return make_node<let_op<Name>>(x); }
+
+// value_of(x).gradient_of(y): straight-through estimators.
+template <class X> struct value_of_t {
+  X x;
+  template <expression Y> constexpr auto gradient_of(const Y& y) const { return make_node<straight_through_op>(x, y); }
+};
+template <expression X> constexpr auto value_of(const X& x) { return value_of_t<X>{x}; }
+
+// Estimators of KL(policy || reference) per token, in nats, from samples of the policy; d = logprobs - reference.
+//   k1 = d                 unbiased value; as a loss its gradient ignores the reference
+//   k2 = d²/2              its gradient is that of the reverse KL on-policy
+//   k3 = e^(-d) + d - 1    never negative, low variance; accurate near d = 0           source: Schulman, "Approximating KL"
+template <expression P, expression R> constexpr auto k1(const P& policy, const R& reference) { return policy - reference; }
+template <expression P, expression R> constexpr auto k2(const P& policy, const R& reference) { return 0.5 * square(policy - reference); }
+template <expression P, expression R> constexpr auto k3(const P& policy, const R& reference) { return make_node<k3_op>(reference - policy); }
+// clang-format on
+
+}  // namespace gradwire::inline v0

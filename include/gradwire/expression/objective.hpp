@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loss with the numbers that a researcher wants to see beside it. A bare formula is an objective without metrics.
+// Objectives add and scale like formulas; their metrics are kept.
+#pragma once
+
+#include <gradwire/expression/reductions.hpp>
+
+namespace gradwire::inline v0 {
+
+template <fixed_string Name, class X>
+struct metric_t {
+  static constexpr auto name = Name;
+  X x;
+};
+
+// metric<"kl">(mean_over_all_tokens(kl)): a batch-level value; absent from the result when there is nothing to average.
+template <fixed_string Name, expression X>
+constexpr auto metric(const X& x) {
+  static_assert(X::level == extent::batch,
+                "gradwire: a metric is one number; end it with mean_over_all_tokens(...) or another reduction to the batch");
+  return metric_t<Name, X>{x};
+}
+
+template <class... Metrics>
+struct metric_list;
+template <>
+struct metric_list<> {};
+template <class First, class... Rest>
+struct metric_list<First, Rest...> {
+  [[no_unique_address]] First first;
+  [[no_unique_address]] metric_list<Rest...> rest;
+};
+
+template <class Loss, class... Metrics>
+struct objective_t {
+  using objective_tag = void;
+  using loss_type = Loss;
+  [[no_unique_address]] Loss loss;
+  [[no_unique_address]] metric_list<Metrics...> metrics;
+};
+
+namespace detail {
+constexpr metric_list<> make_metrics() { return {}; }
+template <class First, class... Rest>
+constexpr metric_list<First, Rest...> make_metrics(const First& first, const Rest&... rest) {
+  return {first, make_metrics(rest...)};
+}
+template <class... B>
+constexpr auto join(const metric_list<>&, const metric_list<B...>& b) {
+  return b;
+}
+template <class First, class... A, class... B>
+constexpr metric_list<First, A..., B...> join(const metric_list<First, A...>& a, const metric_list<B...>& b) {
+  return {a.first, join(a.rest, b)};
+}
+template <class Loss, class... Ms>
+constexpr objective_t<Loss, Ms...> with_metrics(const Loss& loss, const metric_list<Ms...>& metrics) {
+  return {loss, metrics};
+}
+}  // namespace detail
+
+template <class O>
+concept objective_like = requires { typename std::remove_cvref_t<O>::objective_tag; };
+
+template <expression Loss, class... Metrics>
+constexpr objective_t<Loss, Metrics...> objective(const Loss& loss, const Metrics&... metrics) {
+  return {loss, detail::make_metrics(metrics...)};
+}
+
+// What a loss means: the formula itself, or what its call returns.
+template <class L>
+constexpr auto as_objective(const L& loss) {
+  if constexpr (objective_like<L>) {
+    return loss;
+  } else if constexpr (expression<L>) {
+    return objective(loss);
+  } else {
+    static_assert(requires { loss(); },
+                  "gradwire: a loss is a formula, an objective, or an aggregate whose call without arguments returns one");
+    return as_objective(loss());
+  }
+}
+
+template <class A, class B>
+  requires(objective_like<A> && (objective_like<B> || expression<B>)) || (objective_like<B> && expression<A>)
+constexpr auto operator+(const A& a, const B& b) {
+  const auto x = as_objective(a);
+  const auto y = as_objective(b);
+  return detail::with_metrics(x.loss + y.loss, detail::join(x.metrics, y.metrics));
+}
+template <number N, objective_like O>
+constexpr auto operator*(N scale, const O& o) {
+  return detail::with_metrics(scale * o.loss, o.metrics);
+}
+template <objective_like O, number N>
+constexpr auto operator*(const O& o, N scale) {
+  return scale * o;
+}
+
+// Lints are errors that a formula may lift by name, at the place: allow<lint::k1_as_loss>(x).
+enum class lint : unsigned char { k1_as_loss, no_gradient, role_difference };
+
+template <lint Lint>
+struct allow_op {
+  static constexpr lint allowed = Lint;
+  static constexpr bool linear = true;
+  template <class V>
+  [[gnu::always_inline]] static V value(V x) {
+    return x;
+  }
+  template <bool, class V>
+  [[gnu::always_inline]] static V slope(V, V, V dx) {
+    return dx;
+  }
+};
+template <lint Lint, expression X>
+constexpr auto allow(const X& x) {
+  return make_node<allow_op<Lint>>(x);
+}
+
+// A preset that follows its source against the contract says so, with the reason; the generic test asserts that it does.
+enum class rule : unsigned char { mask_isolation, permutation_invariance, padding_invariance, scale, empty, on_policy };
+
+template <rule Rule, fixed_string Reason>
+struct breaks {
+  static constexpr rule broken = Rule;
+  static constexpr auto reason = Reason;
+};
+
+}  // namespace gradwire::inline v0

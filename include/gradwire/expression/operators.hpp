@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// + - * / and comparisons over expressions. Every operation states its value and how tangents pass through it:
+// `slope<A, B>(a, b, value, da, db)` is the derivative of the result, where A and B say which operands carry one.
+#pragma once
+
+#include <gradwire/expression/expression.hpp>
+
+namespace gradwire::inline v0 {
+
+struct add_op {
+  static constexpr bool linear = true;  // the slope reads no operand
+  template <class V>
+  [[gnu::always_inline]] static V value(V a, V b) {
+    return a + b;
+  }
+  template <bool A, bool B, class V>
+  [[gnu::always_inline]] static V slope(V, V, V, V da, V db) {
+    if constexpr (A && B)
+      return da + db;
+    else if constexpr (A)
+      return da;
+    else
+      return db;
+  }
+};
+
+struct subtract_op {
+  static constexpr bool linear = true;
+  template <class V>
+  [[gnu::always_inline]] static V value(V a, V b) {
+    return a - b;
+  }
+  template <bool A, bool B, class V>
+  [[gnu::always_inline]] static V slope(V, V, V, V da, V db) {
+    if constexpr (A && B)
+      return da - db;
+    else if constexpr (A)
+      return da;
+    else
+      return -db;
+  }
+};
+
+struct negate_op {
+  static constexpr bool linear = true;
+  template <class V>
+  [[gnu::always_inline]] static V value(V a) {
+    return -a;
+  }
+  template <bool, class V>
+  [[gnu::always_inline]] static V slope(V, V, V da) {
+    return -da;
+  }
+};
+
+struct multiply_op {
+  static constexpr bool bilinear = true;  // affine in one operand when the other is data
+  template <class V>
+  [[gnu::always_inline]] static V value(V a, V b) {
+    return a * b;
+  }
+  template <bool A, bool B, class V>
+  [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) {
+    if constexpr (A && B)
+      return da * b + a * db;
+    else if constexpr (A)
+      return da * b;
+    else
+      return a * db;
+  }
+};
+
+struct divide_op {
+  static constexpr bool bilinear = true;
+  template <class V>
+  [[gnu::always_inline]] static V value(V a, V b) {
+    return a / b;
+  }
+  template <bool A, bool B, class V>
+  [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) {
+    if constexpr (A && B)
+      return (da - value * db) / b;
+    else if constexpr (A)
+      return da / b;
+    else
+      return -(value * db) / b;
+  }
+};
+
+template <operand A, operand B>
+  requires(expression<A> || expression<B>)
+constexpr auto operator+(const A& a, const B& b) {
+  return make_node<add_op>(a, b);
+}
+template <operand A, operand B>
+  requires(expression<A> || expression<B>)
+constexpr auto operator-(const A& a, const B& b) {
+  return make_node<subtract_op>(a, b);
+}
+template <operand A, operand B>
+  requires(expression<A> || expression<B>)
+constexpr auto operator*(const A& a, const B& b) {
+  return make_node<multiply_op>(a, b);
+}
+template <operand A, operand B>
+  requires(expression<A> || expression<B>)
+constexpr auto operator/(const A& a, const B& b) {
+  return make_node<divide_op>(a, b);
+}
+template <expression A>
+constexpr auto operator-(const A& a) {
+  return make_node<negate_op>(a);
+}
+template <expression A>
+constexpr auto operator+(const A& a) {
+  return a;
+}
+
+// ---- comparisons and logic: truth values, without a slope -------------------------------------------------------
+
+namespace detail {
+template <class Derived>
+struct comparison {
+  using boolean = void;
+  static constexpr bool detached = true;
+};
+}  // namespace detail
+
+// clang-format off
+struct less_op : detail::comparison<less_op> {
+  template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a < b; }
+};
+struct less_equal_op : detail::comparison<less_equal_op> {
+  template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a <= b; }
+};
+struct equal_op : detail::comparison<equal_op> {
+  template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a == b; }
+};
+struct and_op : detail::comparison<and_op> {
+  template <class M> [[gnu::always_inline]] static auto value(M a, M b) { return a & b; }
+};
+struct or_op : detail::comparison<or_op> {
+  template <class M> [[gnu::always_inline]] static auto value(M a, M b) { return a | b; }
+};
+struct not_op : detail::comparison<not_op> {
+  template <class M> [[gnu::always_inline]] static auto value(M a) { return !a; }
+};
+
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator<(const A& a, const B& b) { return make_node<less_op>(a, b); }
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator>(const A& a, const B& b) { return make_node<less_op>(b, a); }
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator<=(const A& a, const B& b) { return make_node<less_equal_op>(a, b); }
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator>=(const A& a, const B& b) { return make_node<less_equal_op>(b, a); }
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator==(const A& a, const B& b) { return make_node<equal_op>(a, b); }
+
+template <class E> concept truth = expression<E> && detail::is_boolean<std::remove_cvref_t<E>>;
+
+template <truth A, truth B> constexpr auto operator&&(const A& a, const B& b) { return node<and_op, A, B>{a, b}; }
+template <truth A, truth B> constexpr auto operator||(const A& a, const B& b) { return node<or_op, A, B>{a, b}; }
+template <truth A> constexpr auto operator!(const A& a) { return node<not_op, A>{a}; }
+// clang-format on
+
+}  // namespace gradwire::inline v0

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Questions about a formula's type, answered by the compiler.
+#pragma once
+
+#include <gradwire/expression/operators.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+template <class Op>
+inline constexpr bool is_detached = requires { requires Op::detached; };
+template <class Op>
+inline constexpr bool is_crossing = requires { typename Op::crossing; };
+
+// Does E depend on the column Variable in a way that carries a gradient?
+template <class E, class Variable>
+inline constexpr bool active = std::is_same_v<E, Variable>;
+template <class Op, class... Xs, class Variable>
+inline constexpr bool active<node<Op, Xs...>, Variable> = !is_detached<Op> && (active<Xs, Variable> || ...);
+
+// Does E read the column Variable at all, also behind stop_gradient or in a comparison?
+template <class E, class Variable>
+inline constexpr bool reads = std::is_same_v<E, Variable>;
+template <class Op, class... Xs, class Variable>
+inline constexpr bool reads<node<Op, Xs...>, Variable> = (reads<Xs, Variable> || ...);
+
+// Does E read the trainer's current logprobs (of targets or of candidates), whatever the variable of differentiation?
+template <class E>
+inline constexpr bool reads_logprobs = [] {
+  if constexpr (requires { E::name; })
+    return E::name.view() == "logprobs" || E::name.view() == "candidate_logprobs";
+  else
+    return false;
+}();
+template <class Op, class... Xs>
+inline constexpr bool reads_logprobs<node<Op, Xs...>> = (reads_logprobs<Xs> || ...);
+
+// Has E been reduced over tokens somewhere inside?
+template <class E>
+inline constexpr bool reduced_over_tokens = false;
+template <class Op, class... Xs>
+inline constexpr bool reduced_over_tokens<node<Op, Xs...>> =
+    (is_crossing<Op> && [] {
+      if constexpr (is_crossing<Op>)
+        return Op::body == extent::token;
+      else
+        return false;
+    }()) ||
+    (reduced_over_tokens<Xs> || ...);
+
+// Sweeps over the tokens that must be complete before E can be evaluated.
+template <class E>
+inline constexpr int rank = 0;
+template <class First, class... Rest>
+constexpr int highest() {
+  int most = rank<First>;
+  ((most = rank<Rest> > most ? rank<Rest> : most), ...);
+  return most;
+}
+template <class Op, class... Xs>
+constexpr int rank_of() {
+  if constexpr (is_crossing<Op>)
+    return highest<Xs...>() + (Op::body == extent::token ? 1 : 0);
+  else
+    return highest<Xs...>();
+}
+template <class Op, class... Xs>
+inline constexpr int rank<node<Op, Xs...>> = rank_of<Op, Xs...>();
+
+// Is the slope of E with respect to every active reduction below it known before the sweep of that rank, from the data
+// alone? Then the adjoint of a reduction over tokens is a constant of the batch, and value and gradient take one sweep.
+template <class E, class Variable, int Rank>
+inline constexpr bool slope_is_data = true;
+template <class E, class Variable, int Rank>
+inline constexpr bool is_known = !reads<E, Variable> && rank<E> <= Rank;
+template <class Op, class Variable, int Rank, class A, class B>
+constexpr bool bilinear_slope_is_data() {
+  return (slope_is_data<A, Variable, Rank> && is_known<B, Variable, Rank>) ||
+         (std::is_same_v<Op, multiply_op> && slope_is_data<B, Variable, Rank> && is_known<A, Variable, Rank>);
+}
+template <class Op, class Variable, int Rank, class... Xs>
+constexpr bool slope_is_data_of() {
+  if constexpr (is_detached<Op> || !(active<Xs, Variable> || ...))
+    return true;
+  else if constexpr (is_crossing<Op>)
+    return Op::body <= extent::token || (Op::linear && (slope_is_data<Xs, Variable, Rank> && ...));
+  else if constexpr (requires { requires Op::linear; })
+    return (slope_is_data<Xs, Variable, Rank> && ...);
+  else if constexpr (requires { requires Op::bilinear; })
+    return bilinear_slope_is_data<Op, Variable, Rank, Xs...>();
+  else
+    return false;
+}
+template <class Op, class... Xs, class Variable, int Rank>
+inline constexpr bool slope_is_data<node<Op, Xs...>, Variable, Rank> = slope_is_data_of<Op, Variable, Rank, Xs...>();
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Formulas of one value a sequence, a group or the batch: values upwards, adjoints downwards. This costs O(sequences).
+#pragma once
+
+#include <gradwire/gradient/context.hpp>
+#include <gradwire/gradient/permutation.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+// Evaluates a list of subexpressions at one place; leaves come from the context.
+template <class... Es, class Frame, class Context>
+inline void run_coarse(list<Es...>, Frame& f, Context& c, place at) {
+  (
+      [&] {
+        if constexpr (is_leaf<Es, extent::batch>)
+          set_leaf<Es>(f, Context::number::broadcast(c.template load<Es>(at)));
+        else
+          step<Es>::run(f);
+      }(),
+      ...);
+}
+
+// Calls f(place) for every element of an extent, in order.
+template <extent Level, class Context, class F>
+inline void for_each_place(Context& c, F&& f) {
+  if constexpr (Level == extent::batch) {
+    f(place{});
+  } else {
+    for (std::size_t g = 0; g < c.shape.groups(); ++g) {
+      if constexpr (Level == extent::group) {
+        f(place{c.shape.group_begin[g], g});
+      } else {
+        for (std::size_t s = c.shape.group_begin[g]; s < c.shape.group_begin[g + 1]; ++s) f(place{s, g});
+      }
+    }
+  }
+}
+
+// A sum that does not depend on the order of its terms to 1e-15: Neumaier's compensation.
+struct compensated {
+  double sum = 0, error = 0;
+  void add(double x) {
+    const double next = sum + x;
+    error += __builtin_fabs(sum) >= __builtin_fabs(x) ? (sum - next) + x : (x - next) + sum;
+    sum = next;
+  }
+  double total() const { return __builtin_isfinite(sum) ? sum + error : sum; }
+};
+
+// Does the element at a place take part in the reduction C?
+template <class C, class Context>
+inline bool takes_part(Context& c, place at) {
+  using kind = typename crossing_traits<C>::op::kind;
+  if constexpr (std::is_same_v<kind, counted_sum> || std::is_same_v<kind, largest> || std::is_same_v<kind, smallest>) {
+    if constexpr (crossing_traits<C>::from == extent::sequence)
+      return c.counted(at.s);
+    else
+      return c.group_counted(at.g);
+  } else if constexpr (requires { []<int Role>(role_sum<Role>*) {}(static_cast<kind*>(nullptr)); }) {
+    return []<int Role>(role_sum<Role>*, auto role) { return role == Role; }(static_cast<kind*>(nullptr),
+                                                                           c.shape.role[at.s]);
+  } else {
+    return true;
+  }
+}
+
+template <class C, class Context>
+[[gnu::noinline]] void coarse_value(Context& c) {
+  using traits = crossing_traits<C>;
+  using body = typename traits::body;
+  using nodes = program<list<body>, extent::batch>;
+  double* out = c.array.template of<C>().value;
+  const auto value_at = [&](place at) {
+    frame<typename Context::number, list<>, nodes> f;
+    run_coarse(nodes{}, f, c, at);
+    return f.template at<body>().value.v;
+  };
+  if constexpr (traits::coupled) {
+    for_each_place<traits::from>(c, [&](place at) { out[at.template index<traits::from>()] = value_at(at); });
+    couple_values<C>(c, out);
+  } else {
+    using kind = typename traits::op::kind;
+    constexpr bool extreme = std::is_same_v<kind, largest> || std::is_same_v<kind, smallest>;
+    if constexpr (extreme) {
+      bool any = false;
+      double best = 0;
+      for_each_place<traits::from>(c, [&](place at) {
+        if (!takes_part<C>(c, at)) return;
+        const double x = value_at(at);
+        if (!any || (std::is_same_v<kind, largest> ? x > best : x < best)) best = x;
+        any = true;
+      });
+      out[0] = best;
+    } else if constexpr (traits::to == extent::batch) {
+      compensated sum;
+      for_each_place<traits::from>(c, [&](place at) {
+        if (takes_part<C>(c, at)) sum.add(value_at(at));
+      });
+      out[0] = sum.total();
+    } else {
+      for (std::size_t g = 0; g < c.shape.groups(); ++g) out[g] = 0;
+      for_each_place<traits::from>(c, [&](place at) {
+        if (takes_part<C>(c, at)) out[at.g] += value_at(at);
+      });
+    }
+  }
+}
+
+// The value of a batch-level formula: the loss, a metric.
+template <class E, class Context>
+double batch_value(Context& c) {
+  using nodes = program<list<E>, extent::batch>;
+  frame<typename Context::number, list<>, nodes> f;
+  run_coarse(nodes{}, f, c, place{});
+  return f.template at<E>().value.v;
+}
+
+// ---- adjoints -----------------------------------------------------------------------------------------------------
+
+template <class Variable>
+struct differentiable_crossing {
+  template <class E>
+  struct test {
+    static constexpr bool value = false;
+  };
+  template <class Op, class... Xs>
+  struct test<node<Op, Xs...>> {
+    static constexpr bool value = is_crossing<Op> && active<node<Op, Xs...>, Variable>;
+  };
+};
+
+// dL/dE at every place of an extent is known: passes it on to the reductions that E reads.
+template <class E, extent Level, class Context, class Adjoint>
+void propagate(Context& c, Adjoint&& adjoint_at) {
+  using nodes = program<list<E>, extent::batch>;
+  using inputs =
+      typename filter<differentiable_crossing<typename Context::plan::variable>::template test, nodes>::type;
+  if constexpr (inputs::size > 0) {
+    for_each_place<Level>(c, [&](place at) {
+      const double adjoint = adjoint_at(at);
+      if (adjoint == 0) return;  // also where the slope would be infinite: nothing flows
+      frame<typename Context::number, inputs, nodes> f;
+      run_coarse(nodes{}, f, c, at);
+      const auto give = [&]<class... Is>(list<Is...>) {
+        (
+            [&] {
+              constexpr int j = index_in<Is>(inputs{});
+              if constexpr (depends_on<E, inputs, j>)
+                c.array.template of<Is>().adjoint[at.template index<Is::level>()] +=
+                    adjoint * f.template at<E>().tangent[j].v;
+            }(),
+            ...);
+      };
+      give(inputs{});
+    });
+  }
+}
+
+template <class C, class Context>
+[[gnu::noinline]] void coarse_slope(Context& c) {
+  using traits = crossing_traits<C>;
+  const double* adjoint = c.array.template of<C>().adjoint;
+  if constexpr (traits::coupled) {
+    couple_adjoints<C>(c, c.array.template of<C>().adjoint);
+    propagate<typename traits::body, traits::from>(
+        c, [&](place at) { return adjoint[at.template index<traits::from>()]; });
+  } else {
+    propagate<typename traits::body, traits::from>(
+        c, [&](place at) { return takes_part<C>(c, at) ? adjoint[at.template index<traits::to>()] : 0.0; });
+  }
+}
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an evaluation works on: the batch, the formula's numbers, and for every reduction an array of its values and one
+// of its adjoints (dL/dvalue). The arrays lie in a workspace that the caller may keep, so that an evaluation allocates
+// nothing.
+#pragma once
+
+#include <gradwire/datum/batch.hpp>
+#include <gradwire/expression/scalar.hpp>
+#include <gradwire/gradient/plan.hpp>
+#include <vector>
+
+namespace gradwire::inline v0 {
+
+// Scratch memory of an evaluation, in doubles. It grows and never shrinks.
+class workspace {
+ public:
+  double* take(std::size_t doubles) {
+    if (memory_.size() < doubles) memory_.resize(doubles);
+    return memory_.data();
+  }
+
+ private:
+  std::vector<double> memory_;
+};
+
+namespace detail {
+
+template <class C>
+struct array_slot {
+  double* value = nullptr;
+  double* adjoint = nullptr;
+  double* order = nullptr;  // of a coupled reduction: a permutation and scratch, two values an element
+};
+template <class List>
+struct arrays;
+template <class... Cs>
+struct arrays<list<Cs...>> : array_slot<Cs>... {
+  template <class C>
+  array_slot<C>& of() {
+    return static_cast<array_slot<C>&>(*this);
+  }
+  template <class C>
+  static constexpr bool has = contains<C, list<Cs...>>;
+};
+
+// The place of an element: sequence s of group g. Coarser loops leave s at the group's first sequence.
+struct place {
+  std::size_t s = 0, g = 0;
+  template <extent Level>
+  constexpr std::size_t index() const {
+    return Level == extent::sequence ? s : Level == extent::group ? g : 0;
+  }
+};
+
+struct shape_totals {
+  double counted_groups = 0;
+};
+
+template <class Plan_, class Batch_, class Table, class Arrays, class Isa_>
+struct context {
+  using plan = Plan_;
+  using batch_type = Batch_;
+  using value_type = typename Batch_::value_type;
+  using isa = Isa_;
+  using number = scalar<Isa_>;
+
+  const Batch_& batch;
+  const layout& shape;
+  Table constants;
+  Arrays array;
+  shape_totals totals;
+  value_type* slope = nullptr;
+  double* store = nullptr;  // token values of a selection over the batch
+
+  bool counted(std::size_t s) const { return batch.weight_count()[s] != 0; }
+  bool group_counted(std::size_t g) const {
+    for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s)
+      if (counted(s)) return true;
+    return false;
+  }
+
+  // The value of a coarse leaf at a place.
+  template <class E>
+  double load(place at) {
+    if constexpr (requires { E::what; }) {
+      constexpr auto what = E::what;
+      if constexpr (what == shape_value::weight_sum) return batch.weight_sum()[at.s];
+      if constexpr (what == shape_value::weight_count) return batch.weight_count()[at.s];
+      if constexpr (what == shape_value::sequence_length) return static_cast<double>(shape.length[at.s]);
+      if constexpr (what == shape_value::group_size)
+        return static_cast<double>(shape.group_begin[at.g + 1] - shape.group_begin[at.g]);
+      if constexpr (what == shape_value::total_weight) return batch.total_weight();
+      if constexpr (what == shape_value::total_count) return batch.total_count();
+      if constexpr (what == shape_value::sequence_count) return static_cast<double>(shape.sequences());
+      if constexpr (what == shape_value::counted_sequences) return static_cast<double>(batch.counted_sequences());
+      if constexpr (what == shape_value::group_count) return static_cast<double>(shape.groups());
+      if constexpr (what == shape_value::counted_groups) return totals.counted_groups;
+    } else if constexpr (requires { E::wire_name; }) {
+      return static_cast<double>(batch.data(E{})[at.template index<E::level>()]);
+    } else if constexpr (Arrays::template has<E>) {
+      return array.template of<E>().value[at.template index<E::level>()];
+    } else {
+      return static_cast<constant_slot<E>&>(constants).value;
+    }
+  }
+};
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What has to be computed, in which order: the reductions of a formula sorted by how many sweeps over the tokens must be
+// complete before each, and whether the gradient can be written in the same sweep that computes the value.
+#pragma once
+
+#include <gradwire/gradient/program.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+// Every reduction below E, operands first.
+template <class List, class E>
+struct gather_crossings {
+  using type = List;
+};
+template <class List, class Op, class A>
+struct gather_crossings<List, node<Op, A>> {
+  using below = typename gather_crossings<List, A>::type;
+  using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, A>>>, tag<below>>::type;
+};
+template <class List, class Op, class A, class B>
+struct gather_crossings<List, node<Op, A, B>> {
+  using below = typename gather_crossings<typename gather_crossings<List, A>::type, B>::type;
+  using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, A, B>>>, tag<below>>::type;
+};
+template <class List, class Op, class A, class B, class C>
+struct gather_crossings<List, node<Op, A, B, C>> {
+  using a = typename gather_crossings<List, A>::type;
+  using type = typename gather_crossings<typename gather_crossings<a, B>::type, C>::type;
+};
+template <class List, class Roots>
+struct gather_all;
+template <class List>
+struct gather_all<List, list<>> {
+  using type = List;
+};
+template <class List, class First, class... Rest>
+struct gather_all<List, list<First, Rest...>> {
+  using type = typename gather_all<typename gather_crossings<List, First>::type, list<Rest...>>::type;
+};
+
+template <class C>
+struct crossing_traits;
+template <class Op, class X, class... Parameters>
+struct crossing_traits<node<Op, X, Parameters...>> {
+  using op = Op;
+  using body = X;
+  static constexpr extent from = Op::body, to = Op::output;
+  static constexpr bool coupled = requires { typename Op::coupled; };
+  static constexpr int rank = detail::highest<X, Parameters...>();  // sweeps that must be complete before the body
+};
+template <class C>
+inline constexpr int body_rank = crossing_traits<C>::rank;
+template <class C>
+using body_of = typename crossing_traits<C>::body;
+
+template <class List>
+struct bodies;
+template <class... Cs>
+struct bodies<list<Cs...>> {
+  using type = list<body_of<Cs>...>;
+};
+
+constexpr int most() { return 0; }
+template <class... Rest>
+constexpr int most(int first, Rest... rest) {
+  const int other = most(rest...);
+  return first > other ? first : other;
+}
+
+template <class Root, class Metrics, class Variable_>
+struct plan;
+template <class Root_, class... Metrics, class Variable_>
+struct plan<Root_, list<Metrics...>, Variable_> {
+  using root = Root_;
+  using variable = Variable_;
+  using loss_crossings = typename gather_all<list<>, list<Root_>>::type;
+  using crossings = typename gather_all<loss_crossings, list<Metrics...>>::type;
+
+  template <class C>
+  static constexpr bool from_tokens = crossing_traits<C>::from == extent::token;
+  template <class C>
+  static constexpr bool from_candidates = crossing_traits<C>::from == extent::candidate;
+  template <class C>
+  static constexpr bool differentiated = contains<C, loss_crossings> && active<C, Variable_>;
+
+  // Sweeps that the values need.
+  template <class... Cs>
+  static constexpr int count_sweeps(list<Cs...>) {
+    return most((from_tokens<Cs> ? body_rank<Cs> + 1 : 0)...);
+  }
+  static constexpr int sweeps = count_sweeps(crossings{});
+  // The last sweep with a gradient, and the first.
+  template <class... Cs>
+  static constexpr int last_gradient(list<Cs...>) {
+    return most((from_tokens<Cs> && differentiated<Cs> ? body_rank<Cs> : 0)...);
+  }
+  static constexpr int gradient_rank = last_gradient(loss_crossings{});
+  template <class... Cs>
+  static constexpr int count_gradients(int at, list<Cs...>) {
+    return ((from_tokens<Cs> && differentiated<Cs> && body_rank<Cs> == at ? 1 : 0) + ... + 0);
+  }
+  static constexpr int gradient_sweeps() {
+    int n = 0;
+    for (int r = 0; r <= gradient_rank; ++r) n += count_gradients(r, loss_crossings{}) != 0;
+    return n;
+  }
+  // The adjoint of every reduction of that sweep is known from the data: value and gradient in one.
+  static constexpr bool fused = slope_is_data<Root_, Variable_, gradient_rank>;
+  static constexpr int passes = sweeps + gradient_sweeps() - (fused ? 1 : 0);
+
+  // The reductions whose values sweep Rank computes, and those whose gradient it writes.
+  template <int Rank>
+  struct at_rank {
+    template <class C>
+    struct valued {
+      static constexpr bool value = from_tokens<C> && body_rank<C> == Rank;
+    };
+    template <class C>
+    struct sloped {
+      static constexpr bool value = from_tokens<C> && body_rank<C> == Rank && differentiated<C>;
+    };
+    template <class C>
+    struct coarse {
+      static constexpr bool value = !from_tokens<C> && !from_candidates<C> && body_rank<C> == Rank;
+    };
+    template <class C>
+    struct coarse_sloped {
+      static constexpr bool value = coarse<C>::value && differentiated<C>;
+    };
+  };
+  template <int Rank>
+  using values_at = typename filter<at_rank<Rank>::template valued, crossings>::type;
+  template <int Rank>
+  using slopes_at = typename filter<at_rank<Rank>::template sloped, crossings>::type;
+  template <int Rank>
+  using coarse_at = typename filter<at_rank<Rank>::template coarse, crossings>::type;
+  template <int Rank>
+  using coarse_slopes_at = typename filter<at_rank<Rank>::template coarse_sloped, crossings>::type;
+};
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

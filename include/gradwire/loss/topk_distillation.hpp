@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Distillation on a teacher's K most likely tokens: cross-entropy against its distribution, renormalised on those K.
+//
+//   L = − Σ w·Σ_k p(k)·logprob(k) / Σ w,        p(k) = exp(teacher(k)) / Σ_j exp(teacher(j))
+//
+// Reads per candidate: candidate_logprobs, candidate_teacher_logprobs (nats); per token: weights.
+#pragma once
+
+#include <gradwire/expression.hpp>
+
+namespace gradwire::inline v0 {
+
+struct topk_distillation {
+  constexpr auto operator()() const {
+    using namespace fields;
+    auto likelihood = exp(candidate_teacher_logprobs);
+    auto expected = sum_over_candidates(likelihood * candidate_logprobs) / sum_over_candidates(likelihood);
+    return mean_over_all_tokens(-expected);
+  }
+};
+
+}  // namespace gradwire::inline v0

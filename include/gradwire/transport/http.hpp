@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only header of the library that includes Beast (and OpenSSL through Asio): names for what the client and the
+// server use of it, and what both must say the same way.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/span_body.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+
+#include <gradwire/transport/http_message.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using tcp = boost::asio::ip::tcp;
+using error_code = boost::system::error_code;
+
+inline std::string_view view_of(beast::string_view text) noexcept { return {text.data(), text.size()}; }
+
+template <class Fields>
+std::vector<http_header> copy_headers(const Fields& fields) {
+  std::vector<http_header> headers;
+  for (const auto& field : fields) {
+    headers.push_back({std::string(view_of(field.name_string())), std::string(view_of(field.value()))});
+  }
+  return headers;
+}
+
+}  // namespace detail
+}  // namespace gradwire::inline v0

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// How http_server.hpp works: one thread, one io_context, one `serving` object for each connection.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include <gradwire/error.hpp>
+#include <gradwire/transport/http.hpp>
+#include <gradwire/transport/http_server.hpp>
+
+namespace gradwire::inline v0 {
+
+namespace detail {
+
+struct server_connection;
+
+struct http_server_state {
+  http_server_options options;
+  http_server::handler on_request;
+  std::uint16_t port = 0;
+  std::size_t connections = 0;  // this and `waiting` are touched on the server's thread only
+  asio::io_context io{1};
+  tcp::acceptor acceptor{io};
+  std::set<std::shared_ptr<server_connection>> waiting;  // for the answer of the handler
+  std::thread thread;
+  std::weak_ptr<http_server_state> self;
+};
+
+inline std::chrono::steady_clock::duration seconds_as_duration(double seconds) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+// "127.0.0.1", "localhost" or "[::1]", with or without a port. A page of another site that resolves its own name to
+// 127.0.0.1 (DNS rebinding) still sends its own name here.
+inline bool names_loopback(std::string_view host) noexcept {
+  std::string_view name = host.substr(0, host.find(']') == host.npos ? host.find(':') : host.find(']') + 1);
+  for (char c : host.substr(name.size())) {
+    if (c != ':' && (c < '0' || c > '9')) return false;
+  }
+  return name == "127.0.0.1" || same_text(name, "localhost") || name == "[::1]";
+}
+
+struct server_connection : std::enable_shared_from_this<server_connection> {
+  using parser_type = http::request_parser<http::string_body>;
+  using reply_type = http::response<http::string_body>;
+
+  server_connection(http_server_state& owner, tcp::socket socket) : server(owner), stream(std::move(socket)) {
+    ++server.connections;
+  }
+  ~server_connection() { --server.connections; }
+
+  void start() {
+    error_code ignored;
+    stream.socket().set_option(tcp::no_delay(true), ignored);
+    if (server.connections > server.options.max_connections) {
+      return refuse(503, "the trainer serves as many connections as it may");
+    }
+    wait_for_request();
+  }
+
+  // Idle until the first byte; then the head has its own, shorter time.
+  void wait_for_request() {
+    parser.emplace();
+    parser->header_limit(16 * 1024);
+    parser->body_limit(boost::none);
+    if (buffer.size() > 0) return read_head();
+    stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
+    stream.async_read_some(buffer.prepare(64 * 1024), [self = shared_from_this()](error_code failed, std::size_t n) {
+      if (failed) return;
+      self->buffer.commit(n);
+      self->read_head();
+    });
+  }
+
+  void read_head() {
+    stream.expires_after(seconds_as_duration(server.options.head_timeout_seconds));
+    http::async_read_header(stream, buffer, *parser, [self = shared_from_this()](error_code failed, std::size_t) {
+      if (failed == http::error::header_limit) return self->refuse(431, "the request's head is over 16 KiB");
+      if (failed.category() == http::make_error_code(http::error::end_of_stream).category() &&
+          failed != http::error::end_of_stream && failed != http::error::partial_message) {
+        return self->refuse(400, "not an HTTP request: " + failed.message());
+      }
+      if (!failed) self->check_head();
+    });
+  }
+
+  void check_head() {
+    const auto& head = parser->get();
+    if (head.count(http::field::host) != 1) return refuse(400, "a request needs exactly one Host");
+    const auto codings = head.count(http::field::transfer_encoding);
+    const bool is_chunked = same_text(view_of(head[http::field::transfer_encoding]), "chunked");
+    if (codings > 1 || (codings == 1 && (!is_chunked || head.version() != 11))) {
+      return refuse(400, "Transfer-Encoding may only be chunked, with HTTP/1.1");
+    }
+    if (codings == 1 && head.count(http::field::content_length) > 0) return refuse(400, "two framings of one body");
+    if (!names_loopback(view_of(head[http::field::host]))) return refuse(421, "this server answers to 127.0.0.1 only");
+    if (head.count(http::field::origin) > 0) return refuse(403, "requests of web pages are refused");
+    if (parser->content_length().value_or(0) > server.options.body_limit) return refuse_body();
+    parser->body_limit(server.options.body_limit);
+    stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
+    if (same_text(view_of(head[http::field::expect]), "100-continue")) {
+      static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+      asio::async_write(stream, asio::buffer(go_on.data(), go_on.size()),
+                        [self = shared_from_this()](error_code failed, std::size_t) {
+                          if (!failed) self->read_body();
+                        });
+      return;
+    }
+    read_body();
+  }
+
+  void read_body() {
+    http::async_read(stream, buffer, *parser, [self = shared_from_this()](error_code failed, std::size_t) {
+      if (failed == http::error::body_limit) return self->refuse_body();
+      if (failed.category() == http::make_error_code(http::error::end_of_stream).category() &&
+          failed != http::error::end_of_stream && failed != http::error::partial_message) {
+        return self->refuse(400, "not an HTTP body: " + failed.message());
+      }
+      if (!failed) self->handle();
+    });
+  }
+
+  void refuse_body() {
+    refuse(413, "the request's body is over the limit of " + std::to_string(server.options.body_limit) + " bytes");
+  }
+
+  void refuse(int status, const std::string& sentence) {
+    closing = true;
+    std::string text = "{\"detail\":\"";
+    for (char c : sentence) text += (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) ? ' ' : c;
+    send({status, {{"Content-Type", "application/json"}}, text + "\"}"});
+  }
+
+  // One answer to one request, from any thread; the last copy that goes away unused answers with 500.
+  struct answer {
+    answer(std::weak_ptr<server_connection> to, std::weak_ptr<http_server_state> of)
+        : connection(std::move(to)), server(std::move(of)) {}
+    std::weak_ptr<server_connection> connection;
+    std::weak_ptr<http_server_state> server;
+    std::atomic<bool> given{false};
+
+    void give(http_response reply) {
+      if (given.exchange(true)) return;
+      if (auto alive = server.lock()) {
+        asio::dispatch(alive->io, [to = connection, r = std::move(reply)]() mutable {
+          if (auto waited = to.lock()) waited->answered(std::move(r));
+        });
+      }
+    }
+    ~answer() {
+      if (!given) give({500, {{"Content-Type", "text/plain"}}, "Internal Server Error"});
+    }
+  };
+
+  void handle() {
+    auto message = parser->release();
+    closing = !message.keep_alive();
+    http_request request{std::string(view_of(message.method_string())), std::string(view_of(message.target())),
+                         copy_headers(message), std::move(message.body())};
+    stream.expires_never();
+    auto self = shared_from_this();
+    server.waiting.insert(self);
+    auto once = std::make_shared<answer>(self, server.self);
+    try {
+      server.on_request(std::move(request), [once](http_response r) { once->give(std::move(r)); });
+    } catch (const std::exception&) {
+      once->give({500, {{"Content-Type", "text/plain"}}, "Internal Server Error"});
+    }
+  }
+
+  void answered(http_response with) {
+    if (server.waiting.erase(shared_from_this()) > 0) send(std::move(with));
+  }
+
+  void send(http_response from) {
+    reply.emplace();
+    reply->version(11);
+    reply->result(static_cast<unsigned>(from.status));
+    for (const http_header& h : from.headers) reply->insert(h.name, h.value);
+    reply->keep_alive(!closing);
+    const bool has_body = from.status >= 200 && from.status != 204 && from.status != 304;
+    if (has_body) reply->body() = std::move(from.body);
+    if (has_body) reply->content_length(reply->body().size());
+    stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
+    http::async_write(stream, *reply, [self = shared_from_this()](error_code failed, std::size_t) {
+      if (failed) return;
+      self->reply.reset();
+      if (!self->closing) return self->wait_for_request();
+      self->drain();
+    });
+  }
+
+  // Closing while the peer still sends would reset the connection and lose the answer; read a little more first.
+  void drain() {
+    error_code ignored;
+    stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    stream.expires_after(std::chrono::seconds(1));
+    drain_more();
+  }
+  void drain_more() {
+    buffer.clear();
+    stream.async_read_some(buffer.prepare(64 * 1024), [self = shared_from_this()](error_code failed, std::size_t n) {
+      self->drained += n;
+      if (!failed && self->drained < 64u * 1024 * 1024) self->drain_more();
+    });
+  }
+
+  http_server_state& server;
+  beast::tcp_stream stream;
+  beast::flat_buffer buffer;
+  std::optional<parser_type> parser;
+  std::optional<reply_type> reply;
+  std::size_t drained = 0;
+  bool closing = false;
+};
+
+inline void accept_next(http_server_state& server) {
+  server.acceptor.async_accept([&server](error_code failed, tcp::socket socket) {
+    if (failed == asio::error::operation_aborted) return;
+    if (!failed) std::make_shared<server_connection>(server, std::move(socket))->start();
+    accept_next(server);
+  });
+}
+
+}  // namespace detail
+
+GRADWIRE_DECL http_server::http_server(http_server_options options, handler on_request)
+    : state_(std::make_shared<detail::http_server_state>()) {
+  detail::http_server_state& it = *state_;
+  it.self = state_;
+  it.options = options;
+  it.on_request = std::move(on_request);
+  const detail::tcp::endpoint where(detail::asio::ip::address_v4::loopback(), options.port);
+  detail::error_code failed;
+  it.acceptor.open(where.protocol(), failed);
+  if (!failed) it.acceptor.set_option(detail::tcp::acceptor::reuse_address(true), failed);
+  if (!failed) it.acceptor.bind(where, failed);
+  if (!failed) it.acceptor.listen(detail::asio::socket_base::max_listen_connections, failed);
+  if (failed) {
+    throw error(errc::transport,
+                "cannot listen on 127.0.0.1:" + std::to_string(options.port) + ": " + failed.message() +
+                    (options.port ? "; choose another port, or 0 for any free one" : ""));
+  }
+  it.port = it.acceptor.local_endpoint().port();
+  detail::accept_next(it);
+  it.thread = std::thread([&it] { it.io.run(); });
+}
+
+GRADWIRE_DECL http_server::~http_server() {
+  state_->io.stop();
+  if (state_->thread.joinable()) state_->thread.join();
+}
+
+GRADWIRE_DECL std::uint16_t http_server::port() const noexcept { return state_->port; }
+
+GRADWIRE_DECL void http_server::post(std::function<void()> task) {
+  detail::asio::post(state_->io, std::move(task));
+}
+
+GRADWIRE_DECL void http_server::post_after(double seconds, std::function<void()> task) {
+  detail::asio::post(state_->io, [it = state_.get(), seconds, task = std::move(task)]() mutable {
+    auto timer = std::make_shared<detail::asio::steady_timer>(it->io, detail::seconds_as_duration(seconds));
+    timer->async_wait([timer, task = std::move(task)](detail::error_code failed) {
+      if (!failed) task();
+    });
+  });
+}
+
+}  // namespace gradwire::inline v0

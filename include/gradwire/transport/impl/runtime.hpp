@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// How runtime.hpp works.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <gradwire/transport/future.hpp>
+#include <gradwire/transport/impl/http_client.hpp>
+#include <gradwire/transport/runtime.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+// Shared with both threads, so that the runtime may be destroyed on one of them (by a callback that owns the client).
+struct runtime_state {
+  explicit runtime_state(runtime_options options) : client(io, options) {}
+
+  asio::io_context io{1};
+  http_client client;
+  std::map<std::uint64_t, std::unique_ptr<asio::steady_timer>> timers;  // I/O thread only
+  std::atomic<std::uint64_t> last_timer{0};
+  std::thread io_thread;
+
+  std::mutex mutex;
+  std::condition_variable work_came;
+  std::deque<std::function<void()>> work;
+  bool closing = false;
+  std::thread compute_thread;
+
+  void run_io() {
+    role_of_this_thread = thread_role::io;
+    const auto guard = asio::make_work_guard(io);
+    for (bool stopped = false; !stopped;) {
+      try {
+        io.run();
+        stopped = true;
+      } catch (...) {
+        report_lost_error(std::current_exception());  // a callback threw; the others must not suffer
+      }
+    }
+  }
+
+  void run_work() {
+    role_of_this_thread = thread_role::compute;
+    std::unique_lock lock(mutex);
+    for (;;) {
+      work_came.wait(lock, [this] { return closing || !work.empty(); });
+      if (closing) return;
+      auto task = std::move(work.front());
+      work.pop_front();
+      lock.unlock();
+      try {
+        task();
+      } catch (...) {
+        report_lost_error(std::current_exception());
+      }
+      task = nullptr;
+      lock.lock();
+    }
+  }
+};
+
+inline void join_or_detach(std::thread& thread) {
+  if (!thread.joinable()) return;
+  if (thread.get_id() == std::this_thread::get_id()) {
+    thread.detach();
+  } else {
+    thread.join();
+  }
+}
+
+}  // namespace detail
+
+GRADWIRE_DECL runtime::runtime(runtime_options options) : state_(std::make_shared<detail::runtime_state>(options)) {
+  state_->io_thread = std::thread([state = state_] { state->run_io(); });
+  state_->compute_thread = std::thread([state = state_] { state->run_work(); });
+}
+
+GRADWIRE_DECL runtime::~runtime() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->closing = true;
+  }
+  state_->work_came.notify_all();
+  const auto close = [state = state_] {
+    state->timers.clear();
+    state->client.close();
+    state->io.stop();
+  };
+  if (state_->io_thread.get_id() == std::this_thread::get_id()) {
+    close();
+  } else {
+    detail::asio::post(state_->io, close);
+  }
+  detail::join_or_detach(state_->io_thread);
+  detail::join_or_detach(state_->compute_thread);
+  std::deque<std::function<void()>> never_run;
+  std::lock_guard lock(state_->mutex);
+  never_run.swap(state_->work);
+}
+
+GRADWIRE_DECL time_point runtime::now() const { return std::chrono::steady_clock::now(); }
+
+GRADWIRE_DECL void runtime::post(std::function<void()> task) { detail::asio::post(state_->io, std::move(task)); }
+
+GRADWIRE_DECL std::uint64_t runtime::start_timer(time_point when, std::function<void()> task) {
+  const std::uint64_t number = ++state_->last_timer;
+  detail::asio::dispatch(state_->io, [state = state_.get(), number, when, task = std::move(task)]() mutable {
+    auto& timer = state->timers[number] = std::make_unique<detail::asio::steady_timer>(state->io, when);
+    timer->async_wait([state, number, task = std::move(task)](detail::error_code stopped) {
+      if (stopped || state->timers.erase(number) == 0) return;
+      task();
+    });
+  });
+  return number;
+}
+
+GRADWIRE_DECL void runtime::cancel_timer(std::uint64_t timer) {
+  detail::asio::dispatch(state_->io, [state = state_.get(), timer] { state->timers.erase(timer); });
+}
+
+GRADWIRE_DECL void runtime::send(http_call call, std::function<void(http_outcome)> done) {
+  detail::asio::dispatch(state_->io, [state = state_.get(), call = std::move(call), done = std::move(done)]() mutable {
+    state->client.send(std::move(call), std::move(done));
+  });
+}
+
+GRADWIRE_DECL void runtime::compute(std::function<void()> task) {
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->closing) return;
+    state_->work.push_back(std::move(task));
+  }
+  state_->work_came.notify_one();
+}
+
+}  // namespace gradwire::inline v0

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the client needs of the world: a clock, timers, HTTP exchanges, a thread for I/O and one for losses. `runtime`
+// is the real one; a test plays it by hand.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include <gradwire/error.hpp>
+#include <gradwire/transport/http_message.hpp>
+#include <gradwire/transport/secret.hpp>
+#include <gradwire/transport/url.hpp>
+
+namespace gradwire::inline v0 {
+
+using time_point = std::chrono::steady_clock::time_point;
+using duration = std::chrono::steady_clock::duration;
+
+constexpr duration in_seconds(double seconds) {
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+}
+
+// Whom a request goes to. The key is written into the request's head by the transport and stands nowhere else.
+struct endpoint {
+  url address;
+  secret key;
+  std::string ca_file;                 // PEM file with the certificates to trust; "": the system's
+  double connect_timeout_seconds = 5;  // for name lookup, TCP and TLS together
+};
+
+// Who waits for whom: heartbeats never wait for a connection, polls share a limited number.
+enum class traffic : unsigned char { control, submit, poll };
+
+struct http_call {
+  std::shared_ptr<const endpoint> to;
+  std::shared_ptr<const http_request> request;  // shared, so that a retry sends the same bytes
+  time_point deadline{};                        // for the whole exchange, header and body of the reply included
+  std::size_t reply_limit = 1 << 20;            // bytes of the reply's body
+  traffic kind = traffic::submit;
+};
+
+struct http_failure {
+  errc kind = errc::transport;  // transport, timeout, protocol or closed
+  bool executed = false;        // true: the server may have acted on the request
+  std::string sentence;
+};
+
+using http_outcome = std::variant<http_response, http_failure>;
+
+class network {
+ public:
+  virtual ~network() = default;
+  virtual time_point now() const = 0;
+
+  // All of these may be called from any thread; every task and callback runs on the one I/O thread.
+  virtual void post(std::function<void()> task) = 0;
+  virtual std::uint64_t start_timer(time_point when, std::function<void()> task) = 0;  // the number cancels it
+  virtual void cancel_timer(std::uint64_t timer) = 0;
+  virtual void send(http_call call, std::function<void(http_outcome)> done) = 0;
+
+  // Runs on the thread for losses, one after another.
+  virtual void compute(std::function<void()> task) = 0;
+};
+
+}  // namespace gradwire::inline v0

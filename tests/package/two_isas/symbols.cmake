@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# BASELINE and NATIVE are object files of one source, compiled for two instruction sets. What both define as a weak
+# symbol the linker keeps once, and it may keep the native one: so no such symbol of the library may use registers or
+# encodings that the baseline lacks, and no kernel may be among them.
+foreach(which IN ITEMS BASELINE NATIVE)
+  execute_process(COMMAND ${NM} --defined-only ${${which}} OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[WVu] [^\n]+" weak_${which} "${listed}")
+  list(TRANSFORM weak_${which} REPLACE "^[WVu] " "")
+  list(FILTER weak_${which} INCLUDE REGEX "gradwire")
+endforeach()
+set(shared)
+foreach(symbol IN LISTS weak_NATIVE)
+  if(symbol IN_LIST weak_BASELINE)
+    list(APPEND shared ${symbol})
+  endif()
+endforeach()
+list(LENGTH shared count)
+message(STATUS "${count} weak symbols of gradwire in both objects")
+
+set(bad)
+foreach(symbol IN LISTS shared)
+  if(symbol MATCHES "isa_(baseline|avx2|avx512)")
+    string(APPEND bad "\n  a kernel in both objects: ${symbol}")
+    continue()
+  endif()
+  execute_process(COMMAND ${OBJDUMP} -d --no-show-raw-insn --disassemble=${symbol} ${NATIVE} OUTPUT_VARIABLE code
+                  COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCH "[\t ](v[a-z0-9]+)[\t ]+[^\n]*%[xyz]mm[^\n]*" instruction "${code}")
+  if(instruction)
+    string(APPEND bad "\n  ${symbol}: ${instruction}")
+  endif()
+endforeach()
+if(bad)
+  message(FATAL_ERROR "the linker may put native code into the baseline's path:${bad}")
+endif()
