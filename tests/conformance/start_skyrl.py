@@ -78,12 +78,12 @@ def supervise():
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = folder / "server.log"
-    (folder / "futures.db").unlink(missing_ok=True)   # those of an earlier run could only confuse
+    futures = tempfile.mkdtemp(prefix="futures-", dir=folder)  # of this run alone: an earlier one's could only confuse
     with open(log, "w") as output:
         server = subprocess.Popen(
             [sys.executable, file, "api", "--port", str(port), "--base-model", str(model), "--backend", "jax",
              "--backend-config", json.dumps({"max_lora_adapters": 8, "max_lora_rank": 8}),
-             "--database-url", f"sqlite:///{folder}/futures.db", "--checkpoints-base", str(folder / "checkpoints"),
+             "--database-url", f"sqlite:///{futures}/futures.db", "--checkpoints-base", str(folder / "checkpoints"),
              "--session-timeout-sec", "-1"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
 
@@ -98,8 +98,7 @@ def supervise():
                 server.wait(seconds)
             except subprocess.TimeoutExpired:
                 continue
-        if not arguments.folder:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(futures if arguments.folder else folder, ignore_errors=True)
         os._exit(code)
 
     signal.signal(signal.SIGTERM, lambda *_: stop(0))

@@ -445,16 +445,17 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exponentials_are_counted, T, types) {
   using L = lanes<T, counting_isa>;
   const auto counted = [](auto f) {
     counting_isa::count = 0;
-    f(L::broadcast(T(-0.5)));
-    return counting_isa::count;
+    alignas(64) T result[L::width];
+    f(L::broadcast(T(-0.5))).store(result);
+    return counting_isa::count + (std::isfinite(result[0]) ? 0 : 1000);
   };
   BOOST_CHECK_EQUAL(counted(exp_of), 1);
   BOOST_CHECK_EQUAL(counted(expm1_of), 1);
-  BOOST_CHECK_EQUAL(counted([](auto x) { return k3_with_slope(x); }), 1);
+  BOOST_CHECK_EQUAL(counted([](auto x) { return k3_with_slope(x).value; }), 1);
   BOOST_CHECK_EQUAL(counted([](auto x) { return sigmoid(x); }), 1);
   BOOST_CHECK_EQUAL(counted([](auto x) { return log_sigmoid(x); }), 1);
   BOOST_CHECK_EQUAL(counted([](auto x) { return log1mexp(x); }), 2);
-  BOOST_CHECK_EQUAL(counted(log_of), 0);
+  BOOST_CHECK_EQUAL(counted([](auto x) { return log(-x); }), 0);
 }
 
 BOOST_AUTO_TEST_CASE(one_double_has_the_same_functions) {

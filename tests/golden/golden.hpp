@@ -20,6 +20,10 @@
 #include <utility>
 #include <vector>
 
+#ifndef GRADWIRE_TEST_DATA
+#define GRADWIRE_TEST_DATA "."
+#endif
+
 namespace golden {
 
 // A JSON value; a number keeps its double. null is NaN, "inf" and "-inf" convert to the infinities.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers between JSON text and columns: every finite float and double comes back bit for bit, whatever its bits.
-#include <boost/test/unit_test.hpp>
 #include <bit>
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <random>
 
@@ -78,7 +78,8 @@ BOOST_AUTO_TEST_CASE(a_double_overflows_as_a_float_but_may_vanish) {
 BOOST_AUTO_TEST_CASE(integers_of_the_column_only) {
   std::vector<std::int32_t> read;
   BOOST_TEST(read_numbers("2147483647,-2147483648, 3.0, 1e2", read).why == nullptr);
-  BOOST_TEST(read == (std::vector<std::int32_t>{2147483647, -2147483647 - 1, 3, 100}), boost::test_tools::per_element());
+  BOOST_TEST(read == (std::vector<std::int32_t>{2147483647, -2147483647 - 1, 3, 100}),
+             boost::test_tools::per_element());
   for (const char* bad : {"2147483648", "-2147483649", "1.5", "null", "99999999999999999999", "1e10"}) {
     std::vector<std::int32_t> none;
     BOOST_TEST(read_numbers(bad, none).why != nullptr, bad);
@@ -86,7 +87,8 @@ BOOST_AUTO_TEST_CASE(integers_of_the_column_only) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_a_json_number_is_named_with_its_index) {
-  for (const char* bad : {"1,,2", "1,", ",1", "1 2", "inf", "nan", "+1", ".5", "1.", "01", "-", "0x10", "1e", "null1", "tru", "1;2"}) {
+  for (const char* bad :
+       {"1,,2", "1,", ",1", "1 2", "inf", "nan", "+1", ".5", "1.", "01", "-", "0x10", "1e", "null1", "tru", "1;2"}) {
     std::vector<double> read;
     BOOST_TEST(read_numbers(bad, read).why != nullptr, bad);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Protobuf, against bytes that the field's own Python client wrote (tinker 0.25.0 and 0.38.0, deterministic
 // serialisation of its own descriptors), and against what an attacker or a broken proxy could send.
-#include <boost/test/unit_test.hpp>
 #include <bit>
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -17,10 +17,12 @@ using namespace gradwire::wire;
 namespace {
 
 const char* const golden_a =
-    "0a016d10011a380a0c0a0a0a08010000000200000012280a0d7461726765745f746f6b656e7312170a10020000000000000003000000000000001802"
+    "0a016d10011a380a0c0a0a0a08010000000200000012280a0d7461726765745f746f6b656e7312170a10020000000000000003000000000000"
+    "001802"
     "220102220d63726f73735f656e74726f7079";
 const char* const golden_b =
-    "0a016d10021a410a080a060a040700000012350a0777656967687473122a12220a040000c0bf1210000000000000000001000000000000001a0801000"
+    "0a016d10021a410a080a060a040700000012350a0777656967687473122a12220a040000c0bf1210000000000000000001000000000000001a"
+    "0801000"
     "00000000000180122020102220d63726f73735f656e74726f70792a0c0a016211000000000000e03f3001";
 const char* const golden_b2_tail = "3a0e0a0162120909000000000000e03f";
 const char* const golden_c =
@@ -28,13 +30,16 @@ const char* const golden_c =
     "0c00000000000000180118021a130a086c6f73733a73756d110000000000000040";
 const char* const golden_d = "0a160801120804000000050000001a08000080be000000bf12080000c07f000080bf";
 const char* const golden_e =
-    "0a016d10031a380a0c0a0a0a08010000000200000012280a0d7461726765745f746f6b656e7312170a10020000000000000003000000000000001802"
+    "0a016d10031a380a0c0a0a0a08010000000200000012280a0d7461726765745f746f6b656e7312170a10020000000000000003000000000000"
+    "001802"
     "2201022206637573746f6d3a0f0a076c6f73735f6964120412024c31";
 const char* const golden_f =
-    "0a016d10041a530a0c0a0a0a08010000000200000012280a0d7461726765745f746f6b656e7312170a10020000000000000003000000000000001802"
+    "0a016d10041a530a0c0a0a0a08010000000200000012280a0d7461726765745f746f6b656e7312170a10020000000000000003000000000000"
+    "001802"
     "2201021a070a050a017318011a0712050a01731801220712050a017318022210737461626c655f7265696e666f726365";
 const char* const golden_g =
-    "0a261204040000001a04000080be22180a0804000000090000001208000080be000000c0180220012a100a08000000bf00000000180122020201322c"
+    "0a261204040000001a04000080be22180a0804000000090000001208000080be000000c0180220012a100a08000000bf000000001801220202"
+    "01322c"
     "0a180a100700000000000000080000000000000018022202020112100a08000080bf000000c0180122020201";
 
 forward_backward_request request_a() {
@@ -201,10 +206,18 @@ BOOST_AUTO_TEST_CASE(datums_of_different_form_go_into_records_of_their_own) {
 }
 
 BOOST_AUTO_TEST_CASE(bfloat16_is_widened) {
-  // One datum, bytes 80 3f 40 c0: 1.0 and -3.0 as the upper halves of float32.
-  const auto read = decode<forward_backward_reply>("121f0a0178121812160a016c12110a04803f40c0121000000000000000000400000000000000"
-                                                   /* lengths fixed below */ "");
-  BOOST_TEST(read.loss_fn_outputs.empty());
+  // One datum, bytes 80 3f 40 c0: 1.0 and -3.0 as the upper halves of float32; offsets 0 and 4.
+  const auto read = decode<forward_backward_reply>(
+      "1223"
+      "121f"
+      "0a016c"
+      "121a"
+      "0a04803f40c0"
+      "1210"
+      "00000000000000000400000000000000"
+      "1804"
+      "1801");
+  BOOST_TEST((find(read.loss_fn_outputs.at(0), "l")->values<float>() == array<float>{1, -3}));
 }
 
 BOOST_AUTO_TEST_CASE(every_truncation_is_a_decode_error_or_a_shorter_message) {
@@ -260,7 +273,7 @@ BOOST_AUTO_TEST_CASE(malformed_requests) {
     return model + "1a" + byte(n + 7) + "12" + byte(n + 5) + "0a0177" + "12" + byte(n) + tensor;
   };
   BOOST_CHECK_NO_THROW(decode<forward_backward_request>(with_tensor("0a040000803f1801220101").c_str()));
-  for (const std::string bad : {
+  for (const std::string& bad : {
            with_tensor("0a030000801801"),                            // 3 bytes of float32
            with_tensor("0a040000803f1802"),                          // 4 bytes of int64
            with_tensor("0a040000803f"),                              // no dtype
@@ -268,10 +281,12 @@ BOOST_AUTO_TEST_CASE(malformed_requests) {
            with_tensor("0a040000803f18012201ff"),                    // a cut varint
            with_tensor("0a040000803f1801220102"),                    // shape [2], one value
            with_tensor("0a040000803f1801220affffffffffffffffff01"),  // shape [-1]
-           with_tensor("1206" "0a040000803f" "1801"),                // sparse without shape
-           std::string("10ffffffffffffffffff01"),                    // seq_id -1
-           std::string("0a7f6d"),                                    // length beyond the end
-           std::string("0affffffffffffffffff01"),                    // … by far
+           with_tensor("1206"
+                       "0a040000803f"
+                       "1801"),                    // sparse without shape
+           std::string("10ffffffffffffffffff01"),  // seq_id -1
+           std::string("0a7f6d"),                  // length beyond the end
+           std::string("0affffffffffffffffff01"),  // … by far
            std::string("ff"),
        })
     BOOST_CHECK_EXCEPTION(decode<forward_backward_request>(bad.c_str()), error, is_decode_error);
@@ -289,8 +304,9 @@ BOOST_AUTO_TEST_CASE(shape_may_be_unpacked) {
   unpacked.replace(unpacked.find("1a38"), 4, "1a37");
   unpacked.replace(unpacked.find("1228"), 4, "1227");
   unpacked.replace(unpacked.find("1217"), 4, "1216");
-  BOOST_TEST((find(decode<forward_backward_request>(unpacked.c_str()).data.at(0).loss_fn_inputs, "target_tokens")->shape() ==
-              shape_type{2}));
+  BOOST_TEST(
+      (find(decode<forward_backward_request>(unpacked.c_str()).data.at(0).loss_fn_inputs, "target_tokens")->shape() ==
+       shape_type{2}));
 }
 
 BOOST_AUTO_TEST_CASE(many_datums_need_no_memory_of_their_own) {

@@ -45,33 +45,25 @@ struct batch_access {
   }
 };
 
-struct batch_parts {
-  std::vector<shared<const datum_core>> datums;
-  std::vector<std::size_t> group_sizes;
-  std::vector<unsigned char> roles;
-
-  void add(shared<const datum_core> core, unsigned char role) {
-    datums.push_back(std::move(core));
-    roles.push_back(role);
+// A group whose columns come in another order.
+template <class List, class Other>
+void reorder(datum_cores& members, const datum_group<Other>& from) {
+  for (std::size_t i = 0; i < from.members.datums.size(); ++i) {
+    add_datum<List>(members, datum_access::make<datum<Other>>(from.members.datums[i]), from.members.roles[i]);
   }
-};
+}
 
 template <class List, class X>
-void collect(batch_parts& parts, const X& x) {
+void collect(datum_cores& parts, const X& x) {
   if constexpr (is_datum<X>) {
-    if constexpr (std::is_same_v<X, datum<List>>) {
-      parts.add(x.core(), no_role);
-    } else if constexpr (require_same_columns<List, X>()) {
-      parts.add(datum<List>(x).core(), no_role);
-    }
+    add_datum<List>(parts, x, no_role);
     parts.group_sizes.push_back(1);
-  } else if constexpr (requires { x.datums; x.roles; }) {
-    for (std::size_t i = 0; i < x.datums.size(); ++i) {
-      collect<List>(parts, x.datums[i]);
-      parts.group_sizes.pop_back();
-      parts.roles.back() = x.roles[i];
-    }
-    parts.group_sizes.push_back(x.datums.size());
+  } else if constexpr (std::is_same_v<X, datum_group<List>>) {
+    parts.add_group(x.members);
+  } else if constexpr (requires { x.members; }) {
+    datum_cores members;
+    reorder<List>(members, x);
+    parts.add_group(members);
   } else {
     for (const auto& each : x) collect<List>(parts, each);
   }
@@ -113,9 +105,9 @@ class batch {
   template <class First, class... Rest>
     requires requires { typename detail::fields_of<First>::type; }
   explicit batch(const First& first, const Rest&... rest) {
-    detail::batch_parts parts;
+    detail::datum_cores parts;
     (detail::collect<field_list<Fields...>>(parts, first), ..., detail::collect<field_list<Fields...>>(parts, rest));
-    state_ = detail::make_batch<T>(parts.datums, parts.group_sizes, parts.roles, infos);
+    state_ = detail::make_batch<T>(parts, infos);
   }
 
   // ---- datums ----

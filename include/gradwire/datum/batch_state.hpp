@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <utility>
-#include <vector>
 
 #include <gradwire/datum/column.hpp>
 #include <gradwire/datum/make_datum.hpp>
@@ -15,22 +14,22 @@ namespace detail {
 
 // Sums over the weights of each sequence and of the batch, in double; what denominators are made of.
 struct weight_summary : counted_object<weight_summary> {
-  std::vector<double> sum;    // Σ w of sequence s
-  std::vector<double> count;  // number of w ≠ 0 of sequence s
+  dynamic_array<double> sum;    // Σ w of sequence s
+  dynamic_array<double> count;  // number of w ≠ 0 of sequence s
   double total = 0;
   double total_count = 0;
   std::size_t counted_sequences = 0;  // with any w ≠ 0
 };
 
 struct token_table : counted_object<token_table> {
-  std::vector<shared<const token_core>> rows;
+  dynamic_array<shared<const token_core>> rows;
 };
 
 struct batch_state : counted_object<batch_state> {
   shared<const layout> shape;
   shared<const token_table> tokens;
   shared<const weight_summary> weights;
-  std::vector<shared<const block>> columns;
+  dynamic_array<shared<const block>> columns;
   number_kind kind = number_kind::float32;  // of every column
 };
 
@@ -62,9 +61,9 @@ template <class T>
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void does_not_fit(place at, double given, bool whole) {
   data_error(at,
-             printed(given) + (whole ? " is not exact as a float" : " does not fit into a float") +
-                 "; make the batch with batch_of<double>(…)",
-             printed(given));
+             {given, whole ? " is not exact as a float" : " does not fit into a float",
+              "; make the batch with batch_of<double>(…)"},
+             given);
 }
 
 // The value that was asked for and the one that T made of it.
@@ -81,8 +80,8 @@ template <class T>
   for (std::size_t k = 0; k < width; ++k) {
     T* row = out + k * plane;
     convert(from, first + k, width, length, row);
-    const std::size_t bad = first_not_finite(row, weights, length, 1);
-    if (bad != none) {
+    const std::size_t bad = weights ? first_not_finite(row, weights, length, 1) : not_found;
+    if (bad != not_found) {
       const double given = value_at(from, first + k + bad * width);
       if (!fits(from, given, row[bad])) does_not_fit({at.datum, static_cast<std::int64_t>(bad), at.column}, given, false);
       not_finite(at, bad * width + k, width, given);
@@ -108,12 +107,10 @@ template <class T>
 
 // Every column of every datum, each column in one allocation.
 template <class T>
-[[gnu::noinline]] shared<const batch_state> make_batch(std::span<const shared<const datum_core>> datums,
-                                                       std::span<const std::size_t> group_sizes,
-                                                       std::span<const unsigned char> roles,
-                                                       const field_info* const* infos) {
-  if (datums.empty()) data_error({}, "an empty batch; it takes at least one datum", "0");
-  std::vector<std::size_t> lengths;
+[[gnu::noinline]] shared<const batch_state> make_batch(const datum_cores& parts, const field_info* const* infos) {
+  const auto& datums = parts.datums;
+  if (datums.empty()) data_error({}, {"an empty batch; it takes at least one datum"}, "0");
+  dynamic_array<std::size_t> lengths;
   lengths.reserve(datums.size());
   shared<token_table> tokens(new token_table);
   tokens->rows.reserve(datums.size());
@@ -122,19 +119,18 @@ template <class T>
     const token_core& row = *datums[s]->tokens;
     if (row.candidates != width) {
       data_error({.datum = static_cast<std::int64_t>(s), .column = "candidates"},
-                 std::to_string(row.candidates) + " candidates a target, but datum 0 has " + std::to_string(width) +
-                     "; a batch has one number",
-                 std::to_string(row.candidates));
+                 {row.candidates, " candidates a target, but datum 0 has ", width, "; a batch has one number"},
+                 row.candidates);
     }
     lengths.push_back(row.length);
     tokens->rows.push_back(datums[s]->tokens);
   }
-  for (std::size_t g = 0; g < group_sizes.size(); ++g) {
-    if (group_sizes[g] == 0) data_error({}, "group " + std::to_string(g) + " is empty; a group has at least one datum", "0");
+  for (std::size_t g = 0; g < parts.group_sizes.size(); ++g) {
+    if (parts.group_sizes[g] == 0) data_error({}, {"group ", g, " is empty; a group has at least one datum"}, "0");
   }
   shared<batch_state> state(new batch_state);
   state->kind = kind_of<T>();
-  state->shape = shared<const layout>(new layout(lengths, group_sizes, roles, width));
+  state->shape = shared<const layout>(new layout(std::move(lengths), parts.group_sizes, parts.roles, width));
   const layout& shape = *state->shape;
 
   auto memory = allocate_rows(shape, extent::token, sizeof(T), 0);
@@ -158,6 +154,7 @@ template <class T>
     for (std::size_t s = 0; s < datums.size(); ++s) {
       const place at{.datum = static_cast<std::int64_t>(s), .column = field.name};
       const numbers& from = datums[s]->columns[f];
+      column->response_only |= from.response_only;
       if (field.level == extent::sequence) {
         out[s] = fill_single<T>(from, 0, state->weights->count[s] != 0, at);
       } else {

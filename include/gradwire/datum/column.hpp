@@ -109,4 +109,13 @@ class column {
   extent level_ = extent::token;
 };
 
+template <class Source>
+struct column_source;
+
+// `field = column` shares it.
+template <class T>
+struct column_source<column<T>> {
+  static column<T> take(column<T> given) noexcept { return given; }
+};
+
 }  // namespace gradwire::inline v0

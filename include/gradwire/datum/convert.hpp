@@ -16,38 +16,35 @@ inline bool is_finite(double x) noexcept {
   return (__builtin_bit_cast(std::uint64_t, x) & 0x7ff0000000000000u) != 0x7ff0000000000000u;
 }
 
-// Calls f with a typed pointer to the values.
-template <class F>
-auto with_type(const void* data, number_kind kind, F&& f) {
+// One value; slow, for messages and small things.
+[[gnu::noinline]] inline std::int64_t integer_at(const void* data, number_kind kind, std::size_t i) noexcept {
   switch (kind) {
-    case number_kind::float32:
-      return f(static_cast<const float*>(data));
-    case number_kind::float64:
-      return f(static_cast<const double*>(data));
     case number_kind::int8:
-      return f(static_cast<const std::int8_t*>(data));
+      return static_cast<const std::int8_t*>(data)[i];
     case number_kind::int16:
-      return f(static_cast<const std::int16_t*>(data));
+      return static_cast<const std::int16_t*>(data)[i];
     case number_kind::int32:
-      return f(static_cast<const std::int32_t*>(data));
+      return static_cast<const std::int32_t*>(data)[i];
     case number_kind::int64:
-      return f(static_cast<const std::int64_t*>(data));
+      return static_cast<const std::int64_t*>(data)[i];
     case number_kind::uint8:
-      return f(static_cast<const std::uint8_t*>(data));
+      return static_cast<const std::uint8_t*>(data)[i];
     case number_kind::uint16:
-      return f(static_cast<const std::uint16_t*>(data));
+      return static_cast<const std::uint16_t*>(data)[i];
     case number_kind::uint32:
-      return f(static_cast<const std::uint32_t*>(data));
-    default:
-      return f(static_cast<const std::uint64_t*>(data));
+      return static_cast<const std::uint32_t*>(data)[i];
+    default: {  // uint64: what int64 cannot hold is too large for every use
+      const auto value = static_cast<const std::uint64_t*>(data)[i];
+      return value >> 63 ? 0x7fffffffffffffff : static_cast<std::int64_t>(value);
+    }
   }
 }
-
-// One value; slow, for messages and small things.
-[[gnu::noinline]] inline double value_at(const void* data, number_kind kind, std::size_t i) {
-  return with_type(data, kind, [i](const auto* values) { return static_cast<double>(values[i]); });
+[[gnu::noinline]] inline double value_at(const void* data, number_kind kind, std::size_t i) noexcept {
+  if (kind == number_kind::float32) return static_cast<double>(static_cast<const float*>(data)[i]);
+  if (kind == number_kind::float64) return static_cast<const double*>(data)[i];
+  return static_cast<double>(integer_at(data, kind, i));
 }
-inline double value_at(const numbers& from, std::size_t i) {
+inline double value_at(const numbers& from, std::size_t i) noexcept {
   return from.single ? from.value : value_at(from.data, from.kind, i);
 }
 
@@ -68,16 +65,23 @@ template <class T>
     if (count) __builtin_memcpy(out, static_cast<const T*>(from.data) + first, count * sizeof(T));
     return;
   }
-  if (from.kind == number_kind::float32 || from.kind == number_kind::float64) {
-    with_type(from.data, from.kind, [&](const auto* values) {
-      for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(values[first + i * step]);
-    });
+  if (from.kind == same) {
+    const T* values = static_cast<const T*>(from.data) + first;
+    for (std::size_t i = 0; i < count; ++i) out[i] = values[i * step];
     return;
   }
-  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(value_at(from.data, from.kind, first + i * step));
+  if (!is_integer(from.kind)) {
+    using other = std::conditional_t<sizeof(T) == 4, double, float>;
+    const other* values = static_cast<const other*>(from.data) + first;
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(values[i * step]);
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = static_cast<T>(integer_at(from.data, from.kind, first + i * step));
+  }
 }
 
-inline constexpr std::size_t none = static_cast<std::size_t>(-1);
+inline constexpr std::size_t not_found = static_cast<std::size_t>(-1);
 
 // Index of the first value that is not finite although its weight is not 0; weights[i] belongs to `width` values.
 template <class T, class Weight>
@@ -88,7 +92,7 @@ std::size_t first_not_finite(const T* values, const Weight* weights, std::size_t
       if (!is_finite(values[t * width + k])) return t * width + k;
     }
   }
-  return none;
+  return not_found;
 }
 
 }  // namespace detail

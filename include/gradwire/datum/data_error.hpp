@@ -33,12 +33,14 @@ struct word {
   constexpr word(double from) noexcept : kind(real), number(from) {}
 };
 
-[[gnu::cold, gnu::noinline]] inline void append(std::string& to, const word& piece) {
+[[gnu::cold, gnu::noinline]] inline void append_word(std::string& to, const word& piece) {
   char digits[32];
   std::string_view chars = piece.chars;
   if (piece.kind != word::text) {
     const int size = piece.kind == word::whole
                          ? __builtin_snprintf(digits, sizeof digits, "%lld", static_cast<long long>(piece.integer))
+                     : piece.number != piece.number
+                         ? __builtin_snprintf(digits, sizeof digits, "nan")  // no -nan
                          : __builtin_snprintf(digits, sizeof digits, "%.9g", piece.number);
     chars = {digits, static_cast<std::size_t>(size)};
   }
@@ -50,20 +52,20 @@ struct word {
                                                               word value = {}) {
   std::string sentence;
   auto add = [&](word first, word second) {
-    if (!sentence.empty()) append(sentence, ", ");
-    append(sentence, first);
-    append(sentence, second);
+    if (!sentence.empty()) append_word(sentence, ", ");
+    append_word(sentence, first);
+    append_word(sentence, second);
   };
   if (at.datum >= 0) add("datum ", at.datum);
   if (*at.column) add(at.column, {});
   if (at.token >= 0) add("token ", at.token);
-  if (!sentence.empty()) append(sentence, ": ");
-  for (const word& piece : what) append(sentence, piece);
+  if (!sentence.empty()) append_word(sentence, ": ");
+  for (const word& piece : what) append_word(sentence, piece);
   error_details details;
   details.datum = at.datum;
   details.token = at.token;
-  append(details.column, at.column);
-  append(details.value, value);
+  append_word(details.column, at.column);
+  append_word(details.value, value);
   throw error(errc::data, sentence, static_cast<error_details&&>(details));
 }
 

@@ -72,6 +72,13 @@ struct listed<field_list<Kept...>, F, Rest...> {
   using type = typename listed<next, Rest...>::type;
 };
 
+struct datum_access {
+  template <class Datum>
+  static Datum make(const shared<const datum_core>& core) {
+    return Datum(core);
+  }
+};
+
 // What the datum's constructor needs of `field = values`, without its types.
 template <class F, class Values>
 column_input input_of(named_column<F, Values>& named, std::size_t slot) {
@@ -82,17 +89,17 @@ column_input input_of(named_column<F, Values>& named, std::size_t slot) {
   if constexpr (std::is_same_v<F, targets_field>) input.use = column_use::targets;
   if constexpr (std::is_same_v<F, candidates_field>) input.use = column_use::candidates;
   if constexpr (std::is_same_v<Values, numbers>) {
-    input.values = std::move(named.values);
+    input.values = &named.values;
   } else if constexpr (std::is_same_v<Values, single_number>) {
     static_assert(F::info.level == extent::sequence,
                   "gradwire: one number is given for a field that is per token or per candidate; give a range of numbers, or "
                   "use a field that is per sequence, such as advantage");
-    input.values = {.size = 1, .kind = named.values.kind, .single = true, .value = named.values.value};
+    input.single = &named.values;
   } else if constexpr (std::is_same_v<Values, number_rows>) {
     static_assert(F::info.level == extent::candidate || std::is_same_v<F, targets_field>,
                   "gradwire: a datum is one sequence, so a column of it is one range of numbers; a range of ranges is for "
                   "candidates (one row a token) or for with(field = rows, batch)");
-    input.values = flattened(std::move(named.values), F::info.name);
+    input.rows = &named.values;
   } else {
     static_assert(token_mask<Values> && std::is_same_v<F, weights_field>,
                   "gradwire: a datum takes numbers for its columns, and a mask for `weights` only");
@@ -126,19 +133,24 @@ class datum<field_list<Fields...>> {
     requires(!std::is_same_v<datum, datum<field_list<Others...>>> && sizeof...(Others) == sizeof...(Fields) &&
              (detail::is_one_of<Others, Fields...> && ...))
   datum(const datum<field_list<Others...>>& other)  // implicit, so that one vector takes both
-      : datum(reordered<Others...>(*other.core())) {}
+      : datum(reordered<Others...>(other.core())) {}
 
-  std::size_t size() const noexcept { return core_->tokens->length; }  // targets
-  const detail::shared<const detail::datum_core>& core() const noexcept { return core_; }
+  std::size_t size() const noexcept { return model_input.size(); }  // targets
+
+  std::span<const std::int32_t> model_input;  // tokens that the model reads
+  loss_inputs loss_fn_inputs;                 // every column by its wire name, target_tokens included
+
+  const detail::datum_core& core() const noexcept {
+    return static_cast<const detail::datum_core&>(*loss_fn_inputs.source().owner);
+  }
 
  private:
+  friend struct detail::datum_access;
   static constexpr const field_info* infos_[] = {&Fields::info..., nullptr};
-  detail::shared<const detail::datum_core> core_;
 
   explicit datum(detail::shared<const detail::datum_core> core)
-      : core_(std::move(core)),
-        model_input(core_->tokens->input()),
-        loss_fn_inputs({.owner = core_.get(), .infos = infos_, .read = detail::read_datum}) {}
+      : model_input(core->tokens->input()),
+        loss_fn_inputs({.owner = core.get(), .infos = infos_, .read = detail::read_datum}) {}
 
   template <class Tokens, class... F, class... Values>
   static detail::shared<const detail::datum_core> made(const Tokens& tokens, named_column<F, Values>&... columns) {
@@ -152,13 +164,9 @@ class datum<field_list<Fields...>> {
   }
   template <class... Others>
   static detail::shared<const detail::datum_core> reordered(const detail::datum_core& from) {
-    const std::size_t slots[] = {detail::slot_of<Fields, Others...>()...};
-    return detail::with_columns(from, slots);
+    const std::size_t slots[] = {detail::slot_of<Fields, Others...>()..., 0};
+    return detail::with_columns(from, std::span(slots, sizeof...(Fields)));
   }
-
- public:
-  std::span<const std::int32_t> model_input;  // tokens that the model reads
-  loss_inputs loss_fn_inputs;                 // every column by its wire name, target_tokens included
 };
 
 template <class... F, class... Values>

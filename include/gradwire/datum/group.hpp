@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <utility>
-#include <vector>
 
 #include <gradwire/datum/datum.hpp>
 
@@ -15,8 +14,7 @@ namespace gradwire::inline v0 {
 
 template <class List>
 struct datum_group {
-  std::vector<datum<List>> datums;
-  std::vector<unsigned char> roles;  // one a datum
+  detail::datum_cores members;
 };
 
 template <class List, unsigned char Role>
@@ -25,12 +23,12 @@ struct datum_in_role {
 };
 
 template <class List>
-datum_in_role<List, chosen_role> chosen(datum<List> preferred) {
-  return {std::move(preferred)};
+datum_in_role<List, chosen_role> chosen(const datum<List>& preferred) {
+  return {preferred};
 }
 template <class List>
-datum_in_role<List, rejected_role> rejected(datum<List> other) {
-  return {std::move(other)};
+datum_in_role<List, rejected_role> rejected(const datum<List>& other) {
+  return {other};
 }
 
 namespace detail {
@@ -40,59 +38,46 @@ inline constexpr bool is_datum = false;
 template <class List>
 inline constexpr bool is_datum<datum<List>> = true;
 
-template <class List, class... Others>
-constexpr bool require_same_columns() {
-  constexpr bool same = (std::is_convertible_v<Others, datum<List>> && ...);
+template <class List, class Other>
+void add_datum(datum_cores& members, const Other& other, unsigned char role) {
+  constexpr bool same = std::is_convertible_v<const Other&, datum<List>>;
   static_assert(same,
                 "gradwire: the datums of a batch carry different columns; give every datum the same fields, in any order");
-  return same;
-}
-
-template <class List, unsigned char First, class Other, unsigned char Second>
-datum_group<List> make_pair(datum_in_role<List, First> first, datum_in_role<Other, Second> second) {
-  datum_group<List> result;
-  if constexpr (require_same_columns<List, datum<Other>>()) {
-    result.datums.reserve(2);
-    result.datums.push_back(std::move(first.value));
-    result.datums.push_back(std::move(second.value));
-    result.roles = {First, Second};
+  if constexpr (std::is_same_v<Other, datum<List>>) {
+    members.add(other.core(), role);
+  } else if constexpr (same) {
+    members.add(datum<List>(other).core(), role);
   }
-  return result;
 }
 
 }  // namespace detail
 
 template <class List, class... Others>
-datum_group<List> group(datum<List> first, Others... others) {
+datum_group<List> group(const datum<List>& first, const Others&... others) {
   datum_group<List> result;
-  if constexpr (detail::require_same_columns<List, Others...>()) {
-    result.datums.reserve(1 + sizeof...(Others));
-    result.datums.push_back(std::move(first));
-    (result.datums.push_back(std::move(others)), ...);
-    result.roles.resize(result.datums.size(), no_role);
-  }
+  (detail::add_datum<List>(result.members, first, no_role), ...,
+   detail::add_datum<List>(result.members, others, no_role));
   return result;
 }
 
-template <class Range>
+template <std::ranges::range Range>
   requires(detail::is_datum<std::ranges::range_value_t<Range>>)
 auto group(const Range& datums) {
   return [&]<class List>(const datum<List>*) {
     datum_group<List> result;
-    for (const auto& each : datums) result.datums.push_back(each);
-    result.roles.resize(result.datums.size(), no_role);
+    for (const datum<List>& each : datums) result.members.add(each.core(), no_role);
     return result;
   }(static_cast<const std::ranges::range_value_t<Range>*>(nullptr));
 }
 
 // A preference pair, in either order.
-template <class List, class Other>
-datum_group<List> group(datum_in_role<List, chosen_role> preferred, datum_in_role<Other, rejected_role> other) {
-  return detail::make_pair(std::move(preferred), std::move(other));
-}
-template <class List, class Other>
-datum_group<List> group(datum_in_role<List, rejected_role> other, datum_in_role<Other, chosen_role> preferred) {
-  return detail::make_pair(std::move(other), std::move(preferred));
+template <class List, unsigned char First, class Other, unsigned char Second>
+datum_group<List> group(const datum_in_role<List, First>& first, const datum_in_role<Other, Second>& second) {
+  static_assert(First != Second, "gradwire: a preference pair has one chosen and one rejected datum");
+  datum_group<List> result;
+  detail::add_datum<List>(result.members, first.value, First);
+  detail::add_datum<List>(result.members, second.value, Second);
+  return result;
 }
 
 }  // namespace gradwire::inline v0

@@ -11,7 +11,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <gradwire/datum/convert.hpp>
 #include <gradwire/datum/data_error.hpp>
@@ -75,7 +74,7 @@ class tensor_values {
 
  private:
   [[noreturn, gnu::cold, gnu::noinline]] static void refuse() {
-    detail::data_error({}, "these values are stored as another type, or not contiguously; read them one by one");
+    detail::data_error({}, {"these values are stored as another type, or not contiguously; read them one by one"});
   }
 
   const void* data_ = nullptr;  // null: one value, single_
@@ -86,11 +85,25 @@ class tensor_values {
   number_kind kind_ = number_kind::float32;
 };
 
+struct tensor_shape {
+  std::size_t dimensions[2] = {};
+  std::size_t rank = 0;
+
+  constexpr tensor_shape() = default;
+  constexpr tensor_shape(std::size_t rows) noexcept : dimensions{rows, 0}, rank(1) {}
+  constexpr tensor_shape(std::size_t rows, std::size_t columns) noexcept : dimensions{rows, columns}, rank(2) {}
+  constexpr std::size_t size() const noexcept { return rank; }
+  constexpr std::size_t operator[](std::size_t i) const noexcept { return dimensions[i]; }
+  constexpr const std::size_t* begin() const noexcept { return dimensions; }
+  constexpr const std::size_t* end() const noexcept { return dimensions + rank; }
+  constexpr bool operator==(const tensor_shape&) const noexcept = default;
+};
+
 struct tensor_view {
   std::string_view name;            // as it was asked for, or the wire name in a listing
   tensor_values data;               // flat, row-major
   std::string_view dtype;           // on the wire: "float32" or "int64"
-  std::vector<std::size_t> shape;   // {targets}, {targets, K}, or {1} for coarser values
+  tensor_shape shape;               // {targets}, {targets, K}, or {1} for coarser values
 };
 
 namespace detail {
@@ -166,6 +179,8 @@ class loss_inputs {
   iterator begin() const noexcept { return {this, 0}; }
   iterator end() const noexcept { return {this, size()}; }
 
+  const detail::input_source& source() const noexcept { return source_; }
+
  private:
   tensor_view read(std::size_t slot) const {
     tensor_view result = source_.read(source_, slot);
@@ -173,14 +188,17 @@ class loss_inputs {
     return result;
   }
   [[noreturn, gnu::cold, gnu::noinline]] void missing(std::string_view name) const {
-    std::string what = "there is no loss input \"" + std::string(name) + "\"; there are target_tokens, weights";
+    std::string there;
     for (std::size_t i = 0; source_.infos[i]; ++i) {
-      what += std::string(", ") + source_.infos[i]->name;
-      if (std::string_view(source_.infos[i]->name) != source_.infos[i]->wire_name) {
-        what += std::string(" (on the wire: ") + source_.infos[i]->wire_name + ")";
-      }
+      const field_info& field = *source_.infos[i];
+      detail::append_word(there, ", ");
+      detail::append_word(there, field.name);
+      if (std::string_view(field.name) == field.wire_name) continue;
+      detail::append_word(there, " (on the wire: ");
+      detail::append_word(there, field.wire_name);
+      detail::append_word(there, ")");
     }
-    detail::data_error({}, what, std::string(name));
+    detail::data_error({}, {"there is no loss input \"", name, "\"; there are target_tokens, weights", there.c_str()}, name);
   }
 
   detail::shared<detail::counted> owner_;

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
-#include <vector>
+#include <utility>
 
+#include <gradwire/datum/dynamic_array.hpp>
 #include <gradwire/datum/shared.hpp>
 
 namespace gradwire::inline v0 {
@@ -21,22 +21,19 @@ class layout : public detail::counted_object<layout> {
   static constexpr std::size_t row_alignment = 16;  // elements
 
   // lengths: targets of each sequence; group_sizes: sequences of each group, in order; roles: one a sequence.
-  layout(std::span<const std::size_t> lengths, std::span<const std::size_t> group_sizes,
-         std::span<const unsigned char> roles, std::size_t candidates)
-      : length(lengths.begin(), lengths.end()), role(roles.begin(), roles.end()), candidates_(candidates) {
-    offset.reserve(lengths.size());
-    group_begin.reserve(group_sizes.size() + 1);
-    for (auto targets : lengths) {
-      offset.push_back(padded_);
-      tokens_ += targets;
-      padded_ += (targets + row_alignment - 1) / row_alignment * row_alignment;
+  layout(detail::dynamic_array<std::size_t> lengths, const detail::dynamic_array<std::size_t>& group_sizes,
+         detail::dynamic_array<unsigned char> roles, std::size_t candidates)
+      : offset(lengths.size()),
+        length(std::move(lengths)),
+        group_begin(group_sizes.size() + 1),
+        role(std::move(roles)),
+        candidates_(candidates) {
+    for (std::size_t s = 0; s < length.size(); ++s) {
+      offset[s] = padded_;
+      tokens_ += length[s];
+      padded_ += (length[s] + row_alignment - 1) / row_alignment * row_alignment;
     }
-    std::size_t first = 0;
-    for (auto size : group_sizes) {
-      group_begin.push_back(first);
-      first += size;
-    }
-    group_begin.push_back(first);
+    for (std::size_t g = 0; g < group_sizes.size(); ++g) group_begin[g + 1] = group_begin[g] + group_sizes[g];
   }
 
   std::size_t sequences() const noexcept { return length.size(); }
@@ -46,10 +43,10 @@ class layout : public detail::counted_object<layout> {
   std::size_t candidates() const noexcept { return candidates_; }  // K of top-K data, 0 if there are none
 
   // A batch shows its layout as const only, so these never change after construction.
-  std::vector<std::size_t> offset;       // first element of row s
-  std::vector<std::size_t> length;       // targets of sequence s
-  std::vector<std::size_t> group_begin;  // first sequence of group g; one entry more than groups
-  std::vector<unsigned char> role;       // of sequence s: no_role, chosen_role or rejected_role
+  detail::dynamic_array<std::size_t> offset;       // first element of row s
+  detail::dynamic_array<std::size_t> length;       // targets of sequence s
+  detail::dynamic_array<std::size_t> group_begin;  // first sequence of group g; one entry more than groups
+  detail::dynamic_array<unsigned char> role;       // of sequence s: no_role, chosen_role or rejected_role
 
  private:
   std::size_t tokens_ = 0;

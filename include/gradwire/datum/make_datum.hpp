@@ -11,57 +11,99 @@ namespace detail {
 
 struct datum_core : counted_object<datum_core> {
   shared<const token_core> tokens;
-  std::vector<double> weights;   // one a target
-  std::vector<numbers> columns;  // in the order of the datum's fields; per token: one value a target
+  dynamic_array<double> weights;   // one a target
+  dynamic_array<numbers> columns;  // in the order of the datum's fields; per token: one value a target
 };
 
 enum class column_use : unsigned char { values, weights, targets, candidates };
 
-// `field = value` without its types.
+// `field = value` without its types; refers to it.
 struct column_input {
   const field_info* field = nullptr;
-  column_use use = column_use::values;
   std::size_t slot = 0;  // which of the datum's fields
-  numbers values{};
-  const void* mask = nullptr;  // weights given as a mask
+  column_use use = column_use::values;
+  numbers* values = nullptr;
+  const number_rows* rows = nullptr;       // one row a token: become `values`
+  const single_number* single = nullptr;
+  const void* mask = nullptr;              // weights given as a mask
   double (*weigh)(const void* mask, const token_context&) = nullptr;
 };
 
-[[gnu::noinline]] inline std::vector<double> make_weights(const token_core& core, const column_input* given) {
-  std::vector<double> result(core.length);
+// Datums of one type without the type.
+struct datum_cores {
+  dynamic_array<shared<const datum_core>> datums;
+  dynamic_array<unsigned char> roles;         // one a datum
+  dynamic_array<std::size_t> group_sizes;
+
+  [[gnu::noinline]] void add(const datum_core& core, unsigned char role) {
+    datums.push_back(shared<const datum_core>(&core));
+    roles.push_back(role);
+  }
+  [[gnu::noinline]] void add_group(const datum_cores& group) {
+    for (std::size_t i = 0; i < group.datums.size(); ++i) add(*group.datums[i], group.roles[i]);
+    group_sizes.push_back(group.datums.size());
+  }
+};
+
+// One range a token → one flat range.
+[[gnu::noinline]] inline numbers flattened(const number_rows& from, const char* column) {
+  if (from.rows.empty()) data_error({.column = column}, {"no rows"});
+  const numbers& first = from.rows[0];
+  const std::size_t bytes = first.size * bytes_of(first.kind);
+  auto memory = allocate_compact(bytes * from.rows.size());
+  for (std::size_t t = 0; t < from.rows.size(); ++t) {
+    const numbers& row = from.rows[t];
+    if (row.size != first.size || row.kind != first.kind) {
+      data_error({.token = static_cast<std::int64_t>(t), .column = column},
+                 {row.size, " candidates, but the first row has ", first.size, "; every row has as many, of one type"},
+                 row.size);
+    }
+    if (bytes) __builtin_memcpy(memory->data + t * bytes, row.data, bytes);
+  }
+  return {.data = memory->data,
+          .size = first.size * from.rows.size(),
+          .kind = first.kind,
+          .width = first.size,
+          .owner = std::move(memory)};
+}
+
+[[gnu::noinline]] inline dynamic_array<double> make_weights(const token_core& core, const column_input* given) {
+  dynamic_array<double> result(core.length);
   double* weights = result.data();
-  if (!given) {
-    for_each_target(core, [&](const token_context& at) { weights[at.position] = at.role == part_role::response ? 1 : 0; });
-  } else if (given->weigh) {
-    for_each_target(core, [&](const token_context& at) { weights[at.position] = given->weigh(given->mask, at); });
+  if (!given || given->weigh) {
+    for (target_walk walk(core); walk.next();) {
+      weights[walk.at.position] = given ? given->weigh(given->mask, walk.at) : walk.at.role == part_role::response ? 1 : 0;
+    }
   } else {
-    const bool response = is_response_length(core, {.column = "weights"}, given->values.size);
-    convert(response ? placed(core, given->values, 1) : given->values, 0, 1, core.length, weights);
+    const bool response = is_response_length(core, {.column = "weights"}, given->values->size);
+    convert(response ? placed(core, *given->values, 1) : *given->values, 0, 1, core.length, weights);
   }
   return result;
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void bad_weight(place at, double weight) {
   at.column = "weights";
-  data_error(at, "the weight is " + printed(weight) + "; weights are finite numbers", printed(weight));
+  data_error(at, {"the weight is ", weight, "; weights are finite numbers"}, weight);
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void not_finite(place at, std::size_t index, std::size_t width, double value) {
   at.token = static_cast<std::int64_t>(index / width);
-  std::string what = "the value is " + printed(value);
-  if (width > 1) what += " at candidate " + std::to_string(index % width);
-  data_error(at, what + " where the weight is not 0; only a masked token may lack a finite value", printed(value));
+  const word candidate = width > 1 ? word(index % width) : word();
+  data_error(at,
+             {"the value is ", value, width > 1 ? " at candidate " : "", candidate,
+              " where the weight is not 0; only a masked token may lack a finite value"},
+             value);
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void single_not_finite(const place& at, double value) {
-  data_error(at, "the value is " + printed(value) + "; only where every token is masked may it be missing", printed(value));
+  data_error(at, {"the value is ", value, "; only where every token is masked may it be missing"}, value);
 }
 
 [[gnu::noinline]] inline void check_finite(const datum_core& core, const numbers& column, std::size_t width,
                                            const char* name) {
   auto check = [&](const auto* values) {
     const std::size_t bad = first_not_finite(values, core.weights.data(), core.tokens->length, width);
-    if (bad != none) not_finite({.column = name}, bad, width, static_cast<double>(values[bad]));
+    if (bad != not_found) not_finite({.column = name}, bad, width, static_cast<double>(values[bad]));
   };
   if (column.kind == number_kind::float32) check(static_cast<const float*>(column.data));
   if (column.kind == number_kind::float64) check(static_cast<const double*>(column.data));
@@ -70,9 +112,10 @@ struct column_input {
 [[gnu::noinline]] inline numbers single_value(const datum_core& core, const place& at, const numbers& given) {
   if (given.size != 1) {
     data_error(at,
-               std::to_string(given.size) + " values for a field that is per sequence; a datum takes one (a value a token "
-                                            "needs a field that is per token, such as token_advantage)",
-               std::to_string(given.size));
+               {given.size,
+                " values for a field that is per sequence; a datum takes one (a value a token needs a field that is per "
+                "token, such as token_advantage)"},
+               given.size);
   }
   numbers result{.size = 1, .kind = given.kind, .single = true, .value = value_at(given, 0)};
   bool counts = false;
@@ -87,12 +130,10 @@ struct column_input {
   std::size_t width = 1;
   if (field.level == extent::candidate) {
     width = tokens.candidates;
-    if (width == 0) data_error(at, "values for candidates, but the datum names none: candidates = ids, K a target");
+    if (width == 0) data_error(at, {"values for candidates, but the datum names none: candidates = ids, K a target"});
     if (given.size % width || (given.width && given.width != width)) {
       data_error(at,
-                 std::to_string(given.size) + " values are no whole number of rows of the datum's " +
-                     std::to_string(width) + " candidates",
-                 std::to_string(given.size));
+                 {given.size, " values are no whole number of rows of the datum's ", width, " candidates"}, given.size);
     }
   }
   const bool response = is_response_length(tokens, at, given.size / width);
@@ -107,12 +148,17 @@ struct column_input {
                                                              std::size_t fields) {
   const column_input* weights = nullptr;
   const column_input* candidates = nullptr;
-  for (const auto& input : inputs) {
-    if (input.use == column_use::targets) add_targets(input.values, *tokens);
+  dynamic_array<numbers> flat(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    column_input& input = inputs[i];
+    if (input.rows) flat[i] = flattened(*input.rows, input.field->name);
+    if (input.single) flat[i] = {.size = 1, .kind = input.single->kind, .single = true, .value = input.single->value};
+    if (!input.values) input.values = &flat[i];
+    if (input.use == column_use::targets) add_targets(*input.values, *tokens);
     if (input.use == column_use::candidates) candidates = &input;
     if (input.use == column_use::weights) weights = &input;
   }
-  if (candidates) add_candidates(candidates->values, "candidates", *tokens);
+  if (candidates) add_candidates(*candidates->values, "candidates", *tokens);
   shared<datum_core> core(new datum_core);
   core->weights = make_weights(*tokens, weights);
   for (std::size_t t = 0; t < tokens->length; ++t) {
@@ -120,11 +166,11 @@ struct column_input {
   }
   core->tokens = std::move(tokens);
   core->columns.resize(fields);
-  for (const auto& input : inputs) {
+  for (const column_input& input : inputs) {
     if (input.use != column_use::values) continue;
     core->columns[input.slot] = input.field->level == extent::sequence
-                                    ? single_value(*core, {.column = input.field->name}, input.values)
-                                    : token_values(*core, *input.field, input.values);
+                                    ? single_value(*core, {.column = input.field->name}, *input.values)
+                                    : token_values(*core, *input.field, *input.values);
   }
   return core;
 }
@@ -136,29 +182,6 @@ struct column_input {
   core->weights = from.weights;
   for (std::size_t slot : slots) core->columns.push_back(from.columns[slot]);
   return core;
-}
-
-// One range a token → one flat range.
-[[gnu::noinline]] inline numbers flattened(const number_rows& from, const char* column) {
-  if (from.rows.empty()) data_error({.column = column}, "no rows");
-  const numbers& first = from.rows.front();
-  const std::size_t bytes = first.size * bytes_of(first.kind);
-  auto memory = allocate_compact(bytes * from.rows.size());
-  for (std::size_t t = 0; t < from.rows.size(); ++t) {
-    const numbers& row = from.rows[t];
-    if (row.size != first.size || row.kind != first.kind) {
-      data_error({.token = static_cast<std::int64_t>(t), .column = column},
-                 std::to_string(row.size) + " candidates, but the first row has " + std::to_string(first.size) +
-                     "; every row has as many, of one type",
-                 std::to_string(row.size));
-    }
-    if (bytes) __builtin_memcpy(memory->data + t * bytes, row.data, bytes);
-  }
-  return {.data = memory->data,
-          .size = first.size * from.rows.size(),
-          .kind = first.kind,
-          .width = first.size,
-          .owner = std::move(memory)};
 }
 
 // Token ids as loss_fn_inputs shows them.
@@ -180,9 +203,9 @@ inline tensor_view target_tensor(const token_core& tokens) {
   if (slot == 1) return {{}, {core.weights.data(), length, number_kind::float64}, "float32", {length}};
   const numbers& column = core.columns[slot - 2];
   if (column.single) return {{}, {nullptr, 1, number_kind::float64, 1, 0, column.value}, "float32", {1}};
-  tensor_view result{{}, {column.data, column.size, column.kind}, "float32", {length}};
-  if (source.infos[slot - 2]->level == extent::candidate) result.shape.push_back(core.tokens->candidates);
-  return result;
+  const tensor_values values(column.data, column.size, column.kind);
+  if (source.infos[slot - 2]->level == extent::token) return {{}, values, "float32", {length}};
+  return {{}, values, "float32", {length, core.tokens->candidates}};
 }
 
 }  // namespace detail

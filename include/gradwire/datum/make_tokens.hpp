@@ -15,13 +15,13 @@ namespace detail {
   for (const auto& part : parts.parts()) {
     core->segments.push_back({part.role, core->ids.size(), part.ids.size});
     if (part.role == part_role::response) core->response_tokens += part.ids.size;
-    append_ids(part.ids, {.column = "tokens"}, core->ids);
+    append_ids(part.ids, {.column = "tokens"}, core->ids.size(), core->ids);
   }
   if (total < 2) {
     data_error({.column = "tokens"},
-               "a datum of " + std::to_string(total) + (total == 1 ? " token" : " tokens") +
-                   " has no target; it takes at least 2, because each is predicted from those before it",
-               std::to_string(total));
+               {"a datum of ", total, total == 1 ? " token" : " tokens",
+                " has no target; it takes at least 2, because each is predicted from those before it"},
+               total);
   }
   core->length = total - 1;
   return core;
@@ -29,9 +29,9 @@ namespace detail {
 
 [[gnu::noinline]] inline shared<token_core> join_parts(const explicit_input& input) {
   shared<token_core> core(new token_core);
-  append_ids(input.ids, {.column = "model_input"}, core->ids);
+  append_ids(input.ids, {.column = "model_input"}, 0, core->ids);
   core->length = core->ids.size();
-  if (core->length == 0) data_error({.column = "model_input"}, "a datum without tokens", "0");
+  if (core->length == 0) data_error({.column = "model_input"}, {"a datum without tokens"}, "0");
   core->segments.push_back({part_role::response, 1, core->length});
   core->response_tokens = core->length;
   return core;
@@ -40,10 +40,10 @@ namespace detail {
 // How many candidates there are: `from` has K ids a target, or K a response token.
 [[gnu::noinline]] inline std::size_t candidate_width(const numbers& from, const place& at, const token_core& core) {
   const std::size_t targets = core.length, response = core.response_tokens;
-  const std::string given = std::to_string(from.size);
+  const std::size_t given = from.size;
   if (from.width) {
     if (from.size % from.width || from.size == 0) {
-      data_error(at, given + " values are no whole number of rows of " + std::to_string(from.width), given);
+      data_error(at, {given, " values are no whole number of rows of ", from.width}, given);
     }
     return from.width;
   }
@@ -51,13 +51,12 @@ namespace detail {
   const bool by_response = from.size && response && response != targets && from.size % response == 0;
   if (by_target && by_response) {
     data_error(at,
-               given + " values can be " + std::to_string(from.size / targets) + " candidates a target or " +
-                   std::to_string(from.size / response) +
-                   " a response token; say which with matrix(values, candidates) or with one range a token",
+               {given, " values can be ", given / targets, " candidates a target or ", given / response,
+                " a response token; say which with matrix(values, candidates) or with one range a token"},
                given);
   }
   if (!by_target && !by_response) {
-    data_error(at, given + " values are no whole number of candidates for " + std::to_string(targets) + " targets", given);
+    data_error(at, {given, " values are no whole number of candidates for ", targets, " targets"}, given);
   }
   return from.size / (by_target ? targets : response);
 }
@@ -65,8 +64,8 @@ namespace detail {
 [[gnu::noinline]] inline void add_candidates(const numbers& from, const char* column, token_core& core) {
   const place at{.column = column};
   const std::size_t width = candidate_width(from, at, core);
-  std::vector<std::int32_t> ids;
-  append_ids(from, at, ids);
+  dynamic_array<std::int32_t> ids;
+  append_ids(from, at, 0, ids);
   core.candidates = width;
   if (!is_response_length(core, at, from.size / width)) {
     core.candidate_ids = std::move(ids);
@@ -88,13 +87,11 @@ namespace detail {
   }
   if (from.size != core.length) {
     data_error(at,
-               std::to_string(from.size) + " target tokens for " + std::to_string(core.length) +
-                   " input tokens; there is one target an input token, or K a token",
-               std::to_string(from.size));
+               {from.size, " target tokens for ", core.length,
+                " input tokens; there is one target an input token, or K a token"},
+               from.size);
   }
-  std::vector<std::int32_t> ids;
-  append_ids(from, at, ids);
-  core.ids.insert(core.ids.end(), ids.begin(), ids.end());
+  append_ids(from, at, 0, core.ids);
 }
 
 }  // namespace detail

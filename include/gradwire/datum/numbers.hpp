@@ -11,8 +11,8 @@
 #include <span>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
+#include <gradwire/datum/dynamic_array.hpp>
 #include <gradwire/datum/shared.hpp>
 
 namespace gradwire::inline v0 {
@@ -24,6 +24,7 @@ struct numbers {
   std::size_t size = 0;
   number_kind kind = number_kind::float32;
   bool single = false;            // one number that has no memory: `value`
+  bool response_only = false;     // placed: zeros at the targets of prompts stand for no value
   std::size_t width = 0;          // values a row of a matrix [rows, width], row-major; 0: no matrix
   double value = 0;               // of a single
   detail::shared<detail::counted> owner{};  // keeps data alive; none: borrowed
@@ -37,7 +38,7 @@ struct single_number {
 
 // A range of ranges: one row a sequence, or one row a token (candidates).
 struct number_rows {
-  std::vector<numbers> rows;
+  detail::dynamic_array<numbers> rows;
 };
 
 // Adapters specialise this for types that are not contiguous ranges: `static numbers take(const Source&)` evaluates the

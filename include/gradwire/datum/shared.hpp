@@ -63,6 +63,7 @@ class shared {
 struct block : counted {
   std::byte* data = nullptr;
   std::size_t bytes = 0;
+  bool response_only = false;  // a column: zeros at the targets of some prompt stand for no value
 };
 
 // Where the first value of a batch's column lies inside its 4 KiB page: columns that a kernel reads side by side must not

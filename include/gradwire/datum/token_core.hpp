@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 #include <gradwire/datum/convert.hpp>
 #include <gradwire/datum/data_error.hpp>
@@ -23,87 +22,117 @@ struct token_segment {
 };
 
 struct token_core : counted_object<token_core> {
-  std::vector<std::int32_t> ids;            // shifted: all n tokens; explicit targets: n inputs, then n targets
+  dynamic_array<std::int32_t> ids;            // shifted: all n tokens; explicit targets: n inputs, then n targets
   std::size_t length = 0;                   // targets
   std::size_t target_begin = 1;             // where the targets begin in ids
   std::size_t candidates = 0;               // K, 0: none
-  std::vector<std::int32_t> candidate_ids;  // row-major [length, K]
-  std::vector<token_segment> segments;
+  dynamic_array<std::int32_t> candidate_ids;  // row-major [length, K]
+  dynamic_array<token_segment> segments;
   std::size_t response_tokens = 0;
 
   std::span<const std::int32_t> input() const noexcept { return {ids.data(), length}; }
   std::span<const std::int32_t> targets() const noexcept { return {ids.data() + target_begin, length}; }
 };
 
-// Appends ids, checked; `what` names them in an error.
-[[gnu::noinline]] inline void append_ids(const numbers& from, const place& what, std::vector<std::int32_t>& ids) {
-  if (!is_integer(from.kind)) data_error(what, "token ids are whole numbers of an integer type");
-  const std::size_t before = ids.size();
-  ids.resize(before + from.size);
-  with_type(from.data, from.kind, [&](const auto* values) {
-    std::int32_t* out = ids.data() + before;
-    for (std::size_t i = 0; i < from.size; ++i) {
-      const auto id = static_cast<std::int64_t>(values[i]);
-      if (static_cast<std::uint64_t>(id) > 0x7fffffff) {  // negative ones too
-        const std::string text = std::to_string(values[i]);
-        data_error({what.datum, static_cast<std::int64_t>(before + i), what.column},
-                   "the token id " + text + " is " + (text[0] == '-' ? "negative" : "above 2147483647, the largest int32"),
-                   text);
-      }
-      out[i] = static_cast<std::int32_t>(id);
-    }
-  });
+[[noreturn, gnu::cold, gnu::noinline]] inline void bad_id(place at, std::size_t index, std::int64_t id) {
+  at.token = static_cast<std::int64_t>(index);
+  data_error(at, {"the token id ", id, id < 0 ? " is negative" : " is above 2147483647, the largest int32"}, id);
 }
 
-// Calls f(context) for every target in order.
-template <class F>
-void for_each_target(const token_core& core, F&& f) {
-  token_context at;
-  at.length = static_cast<std::int64_t>(core.length);
-  at.parts = static_cast<std::int64_t>(core.segments.size());
-  part_role before = part_role::prompt;
-  for (const auto& segment : core.segments) {
-    if (segment.role == part_role::response && before != part_role::response) ++at.turns;
-    before = segment.role;
-  }
-  const auto targets = core.targets();
-  std::int64_t turn = -1;
-  before = part_role::prompt;
-  for (const auto& segment : core.segments) {
-    at.role = segment.role;
-    at.part_length = static_cast<std::int64_t>(segment.size);
-    if (segment.role == part_role::response && before != part_role::response) ++turn;
-    at.turn = segment.role == part_role::response ? turn : -1;
-    before = segment.role;
-    for (std::size_t i = segment.begin == 0 ? 1 : 0; i < segment.size; ++i) {
-      const std::size_t t = segment.begin + i - 1;
-      at.position = static_cast<std::int64_t>(t);
-      at.part_position = static_cast<std::int64_t>(i);
-      at.token = targets[t];
-      f(static_cast<const token_context&>(at));
+// Appends ids, checked; in an error `what` names them and the first is token number `first`.
+[[gnu::noinline]] inline void append_ids(const numbers& from, const place& what, std::size_t first,
+                                         dynamic_array<std::int32_t>& ids) {
+  if (!is_integer(from.kind)) data_error(what, {"token ids are whole numbers of an integer type"});
+  const std::size_t before = ids.size();
+  ids.resize(before + from.size);
+  std::int32_t* out = ids.data() + before;
+  if (from.kind == number_kind::int32) {
+    const auto* values = static_cast<const std::int32_t*>(from.data);
+    for (std::size_t i = 0; i < from.size; ++i) {
+      if (values[i] < 0) bad_id(what, first + i, values[i]);
+      out[i] = values[i];
     }
-    ++at.part;
+    return;
+  }
+  for (std::size_t i = 0; i < from.size; ++i) {
+    const std::int64_t id = integer_at(from.data, from.kind, i);
+    if (id < 0 || id > 0x7fffffff) bad_id(what, first + i, id);
+    out[i] = static_cast<std::int32_t>(id);
   }
 }
+
+// Goes over the targets in order: for (target_walk walk(core); walk.next();) use(walk.at);
+class target_walk {
+ public:
+  explicit target_walk(const token_core& core) noexcept : core_(&core) {
+    at.length = static_cast<std::int64_t>(core.length);
+    at.parts = static_cast<std::int64_t>(core.segments.size());
+    for (std::size_t i = 0; i < core.segments.size(); ++i) at.turns += opens_turn(i);
+  }
+
+  token_context at;
+
+  [[gnu::noinline]] bool next() noexcept {
+    const auto& segments = core_->segments;
+    while (inside_ == end_) {
+      if (++part_ == segments.size()) return false;
+      enter();
+    }
+    const std::size_t target = segments[part_].begin + inside_ - 1;
+    at.position = static_cast<std::int64_t>(target);
+    at.part_position = static_cast<std::int64_t>(inside_++);
+    at.token = core_->ids[core_->target_begin + target];
+    return true;
+  }
+
+ private:
+  // Adjacent response parts are one turn.
+  bool opens_turn(std::size_t part) const noexcept {
+    const auto& segments = core_->segments;
+    return segments[part].role == part_role::response && (part == 0 || segments[part - 1].role != part_role::response);
+  }
+  void enter() noexcept {
+    const auto& segment = core_->segments[part_];
+    at.role = segment.role;
+    at.part = static_cast<std::int64_t>(part_);
+    at.part_length = static_cast<std::int64_t>(segment.size);
+    turn_ += opens_turn(part_);
+    at.turn = segment.role == part_role::response ? turn_ : -1;
+    end_ = segment.size;
+    inside_ = segment.begin == 0 && segment.size ? 1 : 0;  // the first token of a sequence is no target
+  }
+
+  const token_core* core_;
+  std::size_t part_ = static_cast<std::size_t>(-1);  // before the first
+  std::size_t inside_ = 0;  // of the part
+  std::size_t end_ = 0;
+  std::int64_t turn_ = -1;
+};
 
 // A column of another length than the targets or the response: says which of the two it nearly is.
 [[noreturn, gnu::cold, gnu::noinline]] inline void wrong_length(const place& at, std::size_t given, std::size_t targets,
                                                                 std::size_t response, bool unplaceable) {
-  auto count = [](std::size_t n, const char* noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); };
   auto distance = [given](std::size_t n) { return given > n ? given - n : n - given; };
-  std::string what = count(given, "value") + ", but the datum has " + count(targets, "target");
-  if (response && response != targets) what += " and " + count(response, "response token");
-  const bool near_response = response && distance(response) < distance(targets);
+  const bool two = response && response != targets;
+  const bool near_response = two && distance(response) < distance(targets);
+  const std::size_t near = near_response ? response : targets;
+  auto say = [&](std::initializer_list<word> reason) {
+    std::string why;
+    for (const word& piece : reason) append_word(why, piece);
+    data_error(at,
+               {given, given == 1 ? " value, but the datum has " : " values, but the datum has ", targets,
+                targets == 1 ? " target" : " targets", two ? " and " : "", two ? word(response) : word(),
+                !two ? "" : response == 1 ? " response token" : " response tokens", "; ", std::string_view(why)},
+               given);
+  };
   if (given == targets + 1) {
-    what += "; that is one more than the targets: the first token of a sequence is never a target, leave out its value";
+    say({"that is one more than the targets: the first token of a sequence is never a target, leave out its value"});
   } else if (unplaceable && given == response) {
-    what += "; the sequence starts with a response token, which is never a target, leave out its value";
-  } else {
-    what += "; that is " + std::to_string(near_response ? distance(response) : distance(targets)) +
-            (given > (near_response ? response : targets) ? " more" : " fewer") + " than the " +
-            (near_response ? "response tokens" : "targets");
+    say({"the sequence starts with a response token, which is never a target, leave out its value"});
   }
-  data_error(at, what, std::to_string(given));
+  say({"that is ", distance(near), given > near ? " more than the " : " fewer than the ",
+       near_response ? "response tokens" : "targets"});
+  __builtin_unreachable();
 }
 
 // True where the response's values are to be placed among the targets, false where there is one value a target already.
@@ -138,19 +167,22 @@ void for_each_target(const token_core& core, F&& f) {
   result.data = memory->data;
   result.size = core.length * width;
   result.owner = std::move(memory);
+  result.response_only = true;
   return result;
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void not_covered(place at, std::int64_t token) {
+  at.token = token;
+  data_error(at, {"this token of the prompt has a weight, but the column has values for the response tokens only; give one "
+                  "value a target"});
 }
 
 // A response's values must not leave a weighted target without one: a logprob of 0 there would be a probability of 1.
 template <class Weight>
 void check_covered(const token_core& core, const Weight* weights, const place& column) {
-  for_each_target(core, [&](const token_context& at) {
-    if (at.role == part_role::prompt && weights[at.position] != 0) {
-      data_error({column.datum, at.position, column.column},
-                 "this token of the prompt has a weight, but the column has values for the response tokens only; give one "
-                 "value a target");
-    }
-  });
+  for (target_walk walk(core); walk.next();) {
+    if (walk.at.role == part_role::prompt && weights[walk.at.position] != 0) not_covered(column, walk.at.position);
+  }
 }
 
 }  // namespace detail

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <initializer_list>
 #include <utility>
-#include <vector>
 
 #include <gradwire/datum/numbers.hpp>
 #include <gradwire/datum/token_context.hpp>
@@ -28,24 +27,23 @@ class token_sequence {
   token_sequence() = default;
   explicit token_sequence(token_part first) { parts_.push_back(std::move(first)); }
 
-  token_sequence& operator+=(token_sequence next) {
-    if (parts_.empty()) {
-      parts_ = std::move(next.parts_);
-    } else {
-      for (auto& part : next.parts_) parts_.push_back(std::move(part));
-    }
+  [[gnu::noinline]] token_sequence& operator+=(const token_sequence& next) {
+    const std::size_t count = next.parts_.size();  // next may be *this
+    parts_.reserve(parts_.size() + count);
+    for (std::size_t i = 0; i < count; ++i) parts_.push_back(next.parts_[i]);
     return *this;
   }
-  friend token_sequence operator+(token_sequence left, token_sequence right) {
-    left += std::move(right);
-    return left;
+  friend token_sequence operator+(const token_sequence& left, const token_sequence& right) {
+    token_sequence result(left);
+    result += right;
+    return result;
   }
+  friend token_sequence operator+(token_sequence&& left, const token_sequence& right) { return std::move(left += right); }
 
-  std::vector<token_part>& parts() noexcept { return parts_; }
-  const std::vector<token_part>& parts() const noexcept { return parts_; }
+  const detail::dynamic_array<token_part>& parts() const noexcept { return parts_; }
 
  private:
-  std::vector<token_part> parts_;
+  detail::dynamic_array<token_part> parts_;
 };
 
 // Input tokens whose targets are given apart: datum{model_input(x), target_tokens = y}.

@@ -26,7 +26,7 @@ struct constant {
   double value = 0;
 };
 
-namespace detail {
+namespace formula {
 
 constexpr extent finest(extent first) { return first; }
 template <class... Rest>
@@ -44,7 +44,7 @@ constexpr extent level_of() {
     return finest(Xs::level...);
 }
 
-}  // namespace detail
+}  // namespace formula
 
 template <class Op, class... Xs>
 struct node;
@@ -52,14 +52,14 @@ struct node;
 template <class Op, class A>
 struct node<Op, A> {
   using expression_tag = void;
-  static constexpr extent level = detail::level_of<Op, A>();
+  static constexpr extent level = formula::level_of<Op, A>();
   [[no_unique_address]] A a;
 };
 
 template <class Op, class A, class B>
 struct node<Op, A, B> {
   using expression_tag = void;
-  static constexpr extent level = detail::level_of<Op, A, B>();
+  static constexpr extent level = formula::level_of<Op, A, B>();
   [[no_unique_address]] A a;
   [[no_unique_address]] B b;
 };
@@ -67,13 +67,13 @@ struct node<Op, A, B> {
 template <class Op, class A, class B, class C>
 struct node<Op, A, B, C> {
   using expression_tag = void;
-  static constexpr extent level = detail::level_of<Op, A, B, C>();
+  static constexpr extent level = formula::level_of<Op, A, B, C>();
   [[no_unique_address]] A a;
   [[no_unique_address]] B b;
   [[no_unique_address]] C c;
 };
 
-namespace detail {
+namespace formula {
 
 // A comparison yields a truth value; arithmetic over it counts it as 1 or 0.
 template <class E>
@@ -82,7 +82,7 @@ template <class Op, class... Xs>
   requires requires { typename Op::boolean; }
 inline constexpr bool is_boolean<node<Op, Xs...>> = true;
 
-}  // namespace detail
+}  // namespace formula
 
 // A truth value as the number 1 or 0.
 struct as_number_op {
@@ -98,7 +98,7 @@ template <operand E>
 constexpr auto as_expression(const E& e) {
   if constexpr (number<E>)
     return constant{static_cast<double>(e)};
-  else if constexpr (detail::is_boolean<E>)
+  else if constexpr (formula::is_boolean<E>)
     return node<as_number_op, E>{e};
   else
     return e;

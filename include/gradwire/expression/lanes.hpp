@@ -2,8 +2,9 @@
 // A block of numbers that one instruction works on, in the compiler's own vector types: no intrinsics, hence no
 // <immintrin.h> (which alone costs more to compile than a loss may) and no second version of anything for ARM.
 //
-// In lanes_*.hpp, all of them through lanes_math.hpp: abs, sqrt, floor (lanes_elementary), exp, expm1, k3 (lanes_exp),
-// log, log1p (lanes_log), sigmoid and its kin (lanes_math), sums in double (lanes_accumulator).
+// In lanes_*.hpp, all of them through lanes_math.hpp: min, max, clamp (lanes_min_max), abs, sqrt, floor
+// (lanes_elementary), exp, expm1, k3 (lanes_exp), log, log1p (lanes_log), sigmoid and its kin (lanes_math), sums in
+// double (lanes_accumulator).
 #pragma once
 
 #include <gradwire/expression/lanes_isa.hpp>
@@ -75,22 +76,6 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> select(mask<T, Isa> condition, lanes<T, Isa>
 template <class T, class Isa>
 GRADWIRE_LANES_INLINE lanes<T, Isa> select_or_zero(mask<T, Isa> condition, lanes<T, Isa> if_true) {
   return {condition.v ? if_true.v : typename lanes<T, Isa>::vector_type{}};
-}
-
-// min(a, b) is a where a < b, else b; max(a, b) is a where a > b, else b. So a tie and a NaN on either side give the
-// SECOND operand: whatever must keep its NaN goes second, as in clamp.
-template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> min(lanes<T, Isa> a, lanes<T, Isa> b) {
-  return {a.v < b.v ? a.v : b.v};
-}
-template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> max(lanes<T, Isa> a, lanes<T, Isa> b) {
-  return {a.v > b.v ? a.v : b.v};
-}
-// x within [low, high]; NaN stays NaN.
-template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> clamp(lanes<T, Isa> x, lanes<T, Isa> low, lanes<T, Isa> high) {
-  return min(high, max(low, x));
 }
 
 }  // namespace gradwire::inline v0

@@ -45,22 +45,22 @@ struct constants<double> {
   // The same for |r| <= ln 2 / 32, within 2^-42.9 (of a term that is then 2^-12 of the result), and 2^(j/16)
   static constexpr double exp_sixteenth[5] = {0x1p-1, 0x1.55555554dd222p-3, 0x1.55555555696b9p-5, 0x1.11120b2387924p-7,
                                               0x1.6c176107bee84p-10};
-  static constexpr double powers[16] = {0x1p+0,
-                                        0x1.0b5586cf9890fp+0,
-                                        0x1.172b83c7d517bp+0,
-                                        0x1.2387a6e756238p+0,
-                                        0x1.306fe0a31b715p+0,
-                                        0x1.3dea64c123422p+0,
-                                        0x1.4bfdad5362a27p+0,
-                                        0x1.5ab07dd485429p+0,
-                                        0x1.6a09e667f3bcdp+0,
-                                        0x1.7a11473eb0187p+0,
-                                        0x1.8ace5422aa0dbp+0,
-                                        0x1.9c49182a3f09p+0,
-                                        0x1.ae89f995ad3adp+0,
-                                        0x1.c199bdd85529cp+0,
-                                        0x1.d5818dcfba487p+0,
-                                        0x1.ea4afa2a490dap+0};
+  alignas(64) static constexpr double powers[16] = {0x1p+0,
+                                                    0x1.0b5586cf9890fp+0,
+                                                    0x1.172b83c7d517bp+0,
+                                                    0x1.2387a6e756238p+0,
+                                                    0x1.306fe0a31b715p+0,
+                                                    0x1.3dea64c123422p+0,
+                                                    0x1.4bfdad5362a27p+0,
+                                                    0x1.5ab07dd485429p+0,
+                                                    0x1.6a09e667f3bcdp+0,
+                                                    0x1.7a11473eb0187p+0,
+                                                    0x1.8ace5422aa0dbp+0,
+                                                    0x1.9c49182a3f09p+0,
+                                                    0x1.ae89f995ad3adp+0,
+                                                    0x1.c199bdd85529cp+0,
+                                                    0x1.d5818dcfba487p+0,
+                                                    0x1.ea4afa2a490dap+0};
 
   // (2 atanh(s) - 2 s) / s^3 as a polynomial in s^2, s = f / (2 + f), 1 + f in [sqrt 1/2, sqrt 2], within 2^-50.9
   static constexpr double log[7] = {0x1.5555555555558p-1, 0x1.9999999995311p-2, 0x1.2492492df125p-2,

@@ -2,7 +2,7 @@
 // abs, sqrt and floor of a block, and the bit patterns behind them and behind the exponential and the logarithm.
 #pragma once
 
-#include <gradwire/expression/lanes.hpp>
+#include <gradwire/expression/lanes_min_max.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -73,7 +73,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> floor(lanes<T, Isa> x) {
 template <class T, class Isa>
 GRADWIRE_LANES_INLINE lanes<T, Isa> sqrt(lanes<T, Isa> x) {
 #if defined(__SSE2__) && !defined(__clang__)
-  constexpr bool wide = sizeof(T) == 8;
+  [[maybe_unused]] constexpr bool wide = sizeof(T) == 8;
 #if defined(__AVX512F__)
   if constexpr (Isa::bytes == 64 && wide) return {__builtin_ia32_sqrtpd512_mask(x.v, x.v, -1, 4)};
   if constexpr (Isa::bytes == 64 && !wide) return {__builtin_ia32_sqrtps512_mask(x.v, x.v, -1, 4)};

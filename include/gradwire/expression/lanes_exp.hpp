@@ -28,12 +28,12 @@ GRADWIRE_LANES_INLINE void count_exponential() {
 template <class T, class V>
 GRADWIRE_LANES_INLINE V exp_polynomial(V r, V r2) {
   constexpr auto& c = constants<T>::exp;
-  const V low = (c[0] + c[1] * r) + r2 * (c[2] + c[3] * r);
   if constexpr (sizeof(T) == 4) {
-    return low + r2 * r2 * c[4];
+    return (c[0] + c[1] * r) + r2 * ((c[2] + c[3] * r) + r2 * c[4]);
   } else {
     const V r4 = r2 * r2;
-    return low + r4 * (((c[4] + c[5] * r) + r2 * (c[6] + c[7] * r)) + r4 * (c[8] + c[9] * r));
+    return ((c[0] + c[1] * r) + r2 * (c[2] + c[3] * r)) +
+           r4 * (((c[4] + c[5] * r) + r2 * (c[6] + c[7] * r)) + r4 * (c[8] + c[9] * r));
   }
 }
 
@@ -103,8 +103,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> exp(lanes<T, Isa> x) {
   if constexpr (Isa::bytes == 64 && sizeof(T) == 8) {  // 2^(j/16) lies in two registers: a shorter polynomial does
     const V sixteenths = d::opaque(within * (16 * c::log2_e) + magic), k = sixteenths - magic;
     const V r = (within - k * (c::ln2_high / 16)) - k * (c::ln2_low / 16), r2 = r * r;
-    V low, high;
-    for (int j = 0; j < 8; ++j) low[j] = c::powers[j], high[j] = c::powers[j + 8];
+    const V low = lanes<T, Isa>::load(c::powers).v, high = lanes<T, Isa>::load(c::powers + 8).v;
     const V power = __builtin_shuffle(low, high, reinterpret_cast<typename mask<T, Isa>::vector_type>(sixteenths));
     constexpr auto& p = c::exp_sixteenth;
     const V tail = r + r2 * ((p[0] + p[1] * r) + r2 * ((p[2] + p[3] * r) + r2 * p[4]));

@@ -39,7 +39,7 @@ struct objective_t {
   [[no_unique_address]] metric_list<Metrics...> metrics;
 };
 
-namespace detail {
+namespace formula {
 constexpr metric_list<> make_metrics() { return {}; }
 template <class First, class... Rest>
 constexpr metric_list<First, Rest...> make_metrics(const First& first, const Rest&... rest) {
@@ -57,14 +57,14 @@ template <class Loss, class... Ms>
 constexpr objective_t<Loss, Ms...> with_metrics(const Loss& loss, const metric_list<Ms...>& metrics) {
   return {loss, metrics};
 }
-}  // namespace detail
+}  // namespace formula
 
 template <class O>
 concept objective_like = requires { typename std::remove_cvref_t<O>::objective_tag; };
 
 template <expression Loss, class... Metrics>
 constexpr objective_t<Loss, Metrics...> objective(const Loss& loss, const Metrics&... metrics) {
-  return {loss, detail::make_metrics(metrics...)};
+  return {loss, formula::make_metrics(metrics...)};
 }
 
 // What a loss means: the formula itself, or what its call returns.
@@ -86,11 +86,11 @@ template <class A, class B>
 constexpr auto operator+(const A& a, const B& b) {
   const auto x = as_objective(a);
   const auto y = as_objective(b);
-  return detail::with_metrics(x.loss + y.loss, detail::join(x.metrics, y.metrics));
+  return formula::with_metrics(x.loss + y.loss, formula::join(x.metrics, y.metrics));
 }
 template <number N, objective_like O>
 constexpr auto operator*(N scale, const O& o) {
-  return detail::with_metrics(scale * o.loss, o.metrics);
+  return formula::with_metrics(scale * o.loss, o.metrics);
 }
 template <objective_like O, number N>
 constexpr auto operator*(const O& o, N scale) {

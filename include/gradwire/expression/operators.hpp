@@ -118,31 +118,31 @@ constexpr auto operator+(const A& a) {
 
 // ---- comparisons and logic: truth values, without a slope -------------------------------------------------------
 
-namespace detail {
+namespace formula {
 template <class Derived>
 struct comparison {
   using boolean = void;
   static constexpr bool detached = true;
 };
-}  // namespace detail
+}  // namespace formula
 
 // clang-format off
-struct less_op : detail::comparison<less_op> {
+struct less_op : formula::comparison<less_op> {
   template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a < b; }
 };
-struct less_equal_op : detail::comparison<less_equal_op> {
+struct less_equal_op : formula::comparison<less_equal_op> {
   template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a <= b; }
 };
-struct equal_op : detail::comparison<equal_op> {
+struct equal_op : formula::comparison<equal_op> {
   template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a == b; }
 };
-struct and_op : detail::comparison<and_op> {
+struct and_op : formula::comparison<and_op> {
   template <class M> [[gnu::always_inline]] static auto value(M a, M b) { return a & b; }
 };
-struct or_op : detail::comparison<or_op> {
+struct or_op : formula::comparison<or_op> {
   template <class M> [[gnu::always_inline]] static auto value(M a, M b) { return a | b; }
 };
-struct not_op : detail::comparison<not_op> {
+struct not_op : formula::comparison<not_op> {
   template <class M> [[gnu::always_inline]] static auto value(M a) { return !a; }
 };
 
@@ -157,7 +157,7 @@ constexpr auto operator>=(const A& a, const B& b) { return make_node<less_equal_
 template <operand A, operand B> requires(expression<A> || expression<B>)
 constexpr auto operator==(const A& a, const B& b) { return make_node<equal_op>(a, b); }
 
-template <class E> concept truth = expression<E> && detail::is_boolean<std::remove_cvref_t<E>>;
+template <class E> concept truth = expression<E> && formula::is_boolean<std::remove_cvref_t<E>>;
 
 template <truth A, truth B> constexpr auto operator&&(const A& a, const B& b) { return node<and_op, A, B>{a, b}; }
 template <truth A, truth B> constexpr auto operator||(const A& a, const B& b) { return node<or_op, A, B>{a, b}; }

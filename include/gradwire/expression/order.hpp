@@ -49,7 +49,7 @@ constexpr auto mean_over_tokens_within(Field field, const X& x) {
 // Σ_parts x_part / #parts, for an x that is equal within each part.
 template <class Field, expression X>
 constexpr auto mean_over_parts(Field field, const X& x) {
-  using detail::reduce;
+  using formula::reduce;
   const auto one = 0.0 * terminals::sequence_length + 1.0;
   const auto share = 1.0 / sum_within(field, one);
   return reduce<extent::sequence, extent::batch, plain_sum>(x * share) /
@@ -67,7 +67,7 @@ constexpr auto sort_over_batch(const X& x) {
 template <expression X>
 constexpr auto top_fraction_over_batch(const X& x, double fraction) {
   static_assert(X::level == extent::token, "gradwire: top_fraction_over_batch selects tokens by a per-token expression");
-  const auto value = stop_gradient(x);
+  auto value = stop_gradient(x);
   return value >= node<top_threshold_op, decltype(value), constant>{value, constant{fraction}};
 }
 

@@ -42,7 +42,7 @@ struct reduce_op {
 
 enum class all_masked : bool { excluded, counts };
 
-namespace detail {
+namespace formula {
 
 template <class X>
 consteval void check_token_reduction() {
@@ -58,40 +58,40 @@ constexpr auto reduce(const X& x) {
   return node<reduce_op<From, To, Kind>, X>{x};
 }
 
-}  // namespace detail
+}  // namespace formula
 
 // clang-format off
 template <operand X> constexpr auto sum_over_tokens(const X& x) {
   using E = expression_of<X>;
-  detail::check_token_reduction<E>();
-  return detail::reduce<extent::token, extent::sequence, weighted_sum>(as_expression(x));
+  formula::check_token_reduction<E>();
+  return formula::reduce<extent::token, extent::sequence, weighted_sum>(as_expression(x));
 }
 template <operand X> constexpr auto sum_over_positions(const X& x) {
   using E = expression_of<X>;
-  detail::check_token_reduction<E>();
-  return detail::reduce<extent::token, extent::sequence, plain_sum>(as_expression(x));
+  formula::check_token_reduction<E>();
+  return formula::reduce<extent::token, extent::sequence, plain_sum>(as_expression(x));
 }
 template <operand X> constexpr auto sum_over_tokens_unweighted(const X& x) {
   using E = expression_of<X>;
-  detail::check_token_reduction<E>();
-  return detail::reduce<extent::token, extent::sequence, unit_sum>(as_expression(x));
+  formula::check_token_reduction<E>();
+  return formula::reduce<extent::token, extent::sequence, unit_sum>(as_expression(x));
 }
 template <operand X> constexpr auto mean_over_tokens(const X& x) { return divide_or_zero(sum_over_tokens(x), terminals::weight_sum); }
 template <operand X> constexpr auto mean_over_tokens_by_count(const X& x) { return divide_or_zero(sum_over_tokens(x), terminals::weight_count); }
 template <operand X> constexpr auto max_over_tokens(const X& x) {
   using E = expression_of<X>;
-  detail::check_token_reduction<E>();
-  return detail::reduce<extent::token, extent::sequence, largest>(as_expression(x));
+  formula::check_token_reduction<E>();
+  return formula::reduce<extent::token, extent::sequence, largest>(as_expression(x));
 }
 template <operand X> constexpr auto min_over_tokens(const X& x) {
   using E = expression_of<X>;
-  detail::check_token_reduction<E>();
-  return detail::reduce<extent::token, extent::sequence, smallest>(as_expression(x));
+  formula::check_token_reduction<E>();
+  return formula::reduce<extent::token, extent::sequence, smallest>(as_expression(x));
 }
 
 template <expression X> constexpr auto sum_over_candidates(const X& x) {
   static_assert(X::level == extent::candidate, "gradwire: sum_over_candidates takes a per-candidate expression; this one is coarser");
-  return detail::reduce<extent::candidate, extent::token, plain_sum>(as_expression(x));
+  return formula::reduce<extent::candidate, extent::token, plain_sum>(as_expression(x));
 }
 
 // A value that comes from tokens counts only for sequences that have any; a column counts for every sequence.
@@ -99,17 +99,17 @@ template <expression X> constexpr auto sum_over_sequences(const X& x) {
   static_assert(X::level >= extent::sequence, "gradwire: the expression is still per token; reduce it with mean_over_tokens(...) or sum_over_tokens(...) first");
   static_assert(X::level != extent::group, "gradwire: the expression is already reduced to one value a group; use mean_over_groups(...) or sum_over_groups(...)");
   static_assert(X::level != extent::batch, "gradwire: the expression is already reduced over the batch");
-  using kind = std::conditional_t<detail::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
-  return detail::reduce<extent::sequence, extent::batch, kind>(as_expression(x));
+  using kind = std::conditional_t<formula::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
+  return formula::reduce<extent::sequence, extent::batch, kind>(as_expression(x));
 }
 template <all_masked Empty = all_masked::excluded, expression X> constexpr auto mean_over_sequences(const X& x) {
-  if constexpr (Empty == all_masked::counts || !detail::reduced_over_tokens<expression_of<X>>)
+  if constexpr (Empty == all_masked::counts || !formula::reduced_over_tokens<expression_of<X>>)
     return divide_or_zero(sum_over_sequences(x), terminals::sequence_count);
   else
     return divide_or_zero(sum_over_sequences(x), terminals::counted_sequences);
 }
-template <expression X> constexpr auto max_over_sequences(const X& x) { return detail::reduce<extent::sequence, extent::batch, largest>(as_expression(x)); }
-template <expression X> constexpr auto min_over_sequences(const X& x) { return detail::reduce<extent::sequence, extent::batch, smallest>(as_expression(x)); }
+template <expression X> constexpr auto max_over_sequences(const X& x) { return formula::reduce<extent::sequence, extent::batch, largest>(as_expression(x)); }
+template <expression X> constexpr auto min_over_sequences(const X& x) { return formula::reduce<extent::sequence, extent::batch, smallest>(as_expression(x)); }
 
 template <operand X> constexpr auto sum_over_all_tokens(const X& x) { return sum_over_sequences(sum_over_tokens(x)); }
 template <operand X> constexpr auto mean_over_all_tokens(const X& x) { return divide_or_zero(sum_over_all_tokens(x), terminals::total_weight); }
@@ -120,25 +120,25 @@ template <operand X> constexpr auto min_over_all_tokens(const X& x) { return min
 template <expression X> constexpr auto sum_over_group(const X& x) {
   static_assert(X::level >= extent::sequence, "gradwire: the expression is still per token; reduce it with mean_over_tokens(...) or sum_over_tokens(...) first");
   static_assert(X::level == extent::sequence, "gradwire: the expression is already reduced over the sequences of a group");
-  return detail::reduce<extent::sequence, extent::group, plain_sum>(as_expression(x));
+  return formula::reduce<extent::sequence, extent::group, plain_sum>(as_expression(x));
 }
 template <expression X> constexpr auto mean_over_group(const X& x) { return sum_over_group(x) / terminals::group_size; }
 template <expression X> constexpr auto chosen(const X& x) {
   static_assert(X::level == extent::sequence, "gradwire: chosen(...) picks a per-sequence value of a pair; reduce tokens with sum_over_tokens(...) first");
-  return detail::reduce<extent::sequence, extent::group, role_sum<1>>(as_expression(x));
+  return formula::reduce<extent::sequence, extent::group, role_sum<1>>(as_expression(x));
 }
 template <expression X> constexpr auto rejected(const X& x) {
   static_assert(X::level == extent::sequence, "gradwire: rejected(...) picks a per-sequence value of a pair; reduce tokens with sum_over_tokens(...) first");
-  return detail::reduce<extent::sequence, extent::group, role_sum<2>>(as_expression(x));
+  return formula::reduce<extent::sequence, extent::group, role_sum<2>>(as_expression(x));
 }
 template <expression X> constexpr auto sum_over_groups(const X& x) {
   static_assert(X::level >= extent::group, "gradwire: the expression is still per sequence; reduce it with sum_over_group(...), or with chosen(...) - rejected(...), first");
   static_assert(X::level == extent::group, "gradwire: the expression is already reduced over the batch");
-  using kind = std::conditional_t<detail::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
-  return detail::reduce<extent::group, extent::batch, kind>(as_expression(x));
+  using kind = std::conditional_t<formula::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
+  return formula::reduce<extent::group, extent::batch, kind>(as_expression(x));
 }
 template <expression X> constexpr auto mean_over_groups(const X& x) {
-  if constexpr (detail::reduced_over_tokens<expression_of<X>>)
+  if constexpr (formula::reduced_over_tokens<expression_of<X>>)
     return divide_or_zero(sum_over_groups(x), terminals::counted_groups);
   else
     return divide_or_zero(sum_over_groups(x), terminals::group_count);
@@ -147,11 +147,11 @@ template <expression X> constexpr auto mean_over_pairs(const X& x) { return mean
 
 // Means with a weight of one's own in place of the column `weights`: Σ w'·x / Σ w'. The weight may read data only.
 template <operand X, operand W> constexpr auto mean_over_all_tokens(const X& x, const W& weight) {
-  static_assert(!detail::reads_logprobs<expression_of<W>>, "gradwire: a denominator may read data, never logprobs; divide explicitly if the quotient is what you mean");
+  static_assert(!formula::reads_logprobs<expression_of<W>>, "gradwire: a denominator may read data, never logprobs; divide explicitly if the quotient is what you mean");
   return divide_or_zero(sum_over_sequences(sum_over_tokens_unweighted(x * weight)), sum_over_sequences(sum_over_tokens_unweighted(weight)));
 }
 template <operand X, operand W> constexpr auto mean_over_tokens(const X& x, const W& weight) {
-  static_assert(!detail::reads_logprobs<expression_of<W>>, "gradwire: a denominator may read data, never logprobs; divide explicitly if the quotient is what you mean");
+  static_assert(!formula::reads_logprobs<expression_of<W>>, "gradwire: a denominator may read data, never logprobs; divide explicitly if the quotient is what you mean");
   return divide_or_zero(sum_over_tokens_unweighted(x * weight), sum_over_tokens_unweighted(weight));
 }
 // clang-format on

@@ -5,7 +5,7 @@
 #include <gradwire/expression/operators.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 template <class Op>
 inline constexpr bool is_detached = requires { requires Op::detached; };
@@ -17,6 +17,9 @@ template <class E, class Variable>
 inline constexpr bool active = std::is_same_v<E, Variable>;
 template <class Op, class... Xs, class Variable>
 inline constexpr bool active<node<Op, Xs...>, Variable> = !is_detached<Op> && (active<Xs, Variable> || ...);
+template <class Op, class A, class B, class Variable>
+  requires requires { Op::slope_of_second; }
+inline constexpr bool active<node<Op, A, B>, Variable> = active<B, Variable>;
 
 // Does E read the column Variable at all, also behind stop_gradient or in a comparison?
 template <class E, class Variable>
@@ -94,5 +97,5 @@ constexpr bool slope_is_data_of() {
 template <class Op, class... Xs, class Variable, int Rank>
 inline constexpr bool slope_is_data<node<Op, Xs...>, Variable, Rank> = slope_is_data_of<Op, Variable, Rank, Xs...>();
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -10,7 +10,7 @@
 #include <gradwire/expression/order.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 template <fixed_string Scope, int Index>
 struct bound_constant {
@@ -181,5 +181,5 @@ constexpr bool one_name_each(list<Ts...>) {
   return !(name_clashes<Ts, Ts...>() || ...);
 }
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -10,7 +10,7 @@ namespace gradwire::inline v0 {
 template <class... Fields>
 struct batch_lacks_fields;  // deliberately undefined: the compiler prints the fields
 
-namespace detail {
+namespace formula {
 
 template <class List, class E>
 struct gather_fields {
@@ -46,8 +46,8 @@ struct lacks {
   };
 };
 template <class Batch, class... Es>
-using missing_fields = typename filter<lacks<Batch>::template test,
-                                       typename gather_fields<list<>, list<Es...>>::type>::type;
+using missing_fields =
+    typename filter<lacks<Batch>::template test, typename gather_fields<list<>, list<Es...>>::type>::type;
 
 template <class... Fs>
 constexpr bool name_missing(list<Fs...>) {
@@ -64,9 +64,10 @@ consteval bool check_loss() {
                   "gradwire: the loss is still per candidate; reduce it with sum_over_candidates(...) first");
     return false;
   } else if constexpr (Loss::level == extent::token) {
-    static_assert(Loss::level == extent::batch,
-                  "gradwire: the loss is still per token; end it with mean_over_tokens(...) and mean_over_sequences(...), "
-                  "or with mean_over_all_tokens(...)");
+    static_assert(
+        Loss::level == extent::batch,
+        "gradwire: the loss is still per token; end it with mean_over_tokens(...) and mean_over_sequences(...), "
+        "or with mean_over_all_tokens(...)");
     return false;
   } else if constexpr (Loss::level == extent::sequence) {
     static_assert(Loss::level == extent::batch,
@@ -95,5 +96,5 @@ consteval bool check_loss() {
   }
 }
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

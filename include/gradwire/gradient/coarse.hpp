@@ -6,11 +6,11 @@
 #include <gradwire/gradient/permutation.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 // Evaluates a list of subexpressions at one place; leaves come from the context.
 template <class... Es, class Frame, class Context>
-inline void run_coarse(list<Es...>, Frame& f, Context& c, place at) {
+inline void run_coarse(list<Es...>, [[maybe_unused]] Frame& f, [[maybe_unused]] Context& c, [[maybe_unused]] place at) {
   (
       [&] {
         if constexpr (is_leaf<Es, extent::batch>)
@@ -59,7 +59,7 @@ inline bool takes_part(Context& c, place at) {
       return c.group_counted(at.g);
   } else if constexpr (requires { []<int Role>(role_sum<Role>*) {}(static_cast<kind*>(nullptr)); }) {
     return []<int Role>(role_sum<Role>*, auto role) { return role == Role; }(static_cast<kind*>(nullptr),
-                                                                           c.shape.role[at.s]);
+                                                                             c.shape.role[at.s]);
   } else {
     return true;
   }
@@ -118,15 +118,11 @@ double batch_value(Context& c) {
 
 // ---- adjoints -----------------------------------------------------------------------------------------------------
 
-template <class Variable>
+template <class Plan>
 struct differentiable_crossing {
   template <class E>
   struct test {
-    static constexpr bool value = false;
-  };
-  template <class Op, class... Xs>
-  struct test<node<Op, Xs...>> {
-    static constexpr bool value = is_crossing<Op> && active<node<Op, Xs...>, Variable>;
+    static constexpr bool value = contains<E, typename Plan::active_crossings>;
   };
 };
 
@@ -134,8 +130,7 @@ struct differentiable_crossing {
 template <class E, extent Level, class Context, class Adjoint>
 void propagate(Context& c, Adjoint&& adjoint_at) {
   using nodes = program<list<E>, extent::batch>;
-  using inputs =
-      typename filter<differentiable_crossing<typename Context::plan::variable>::template test, nodes>::type;
+  using inputs = typename filter<differentiable_crossing<typename Context::plan>::template test, nodes>::type;
   if constexpr (inputs::size > 0) {
     for_each_place<Level>(c, [&](place at) {
       const double adjoint = adjoint_at(at);
@@ -171,5 +166,5 @@ template <class C, class Context>
   }
 }
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -7,23 +7,10 @@
 #include <gradwire/datum/batch.hpp>
 #include <gradwire/expression/scalar.hpp>
 #include <gradwire/gradient/plan.hpp>
-#include <vector>
 
 namespace gradwire::inline v0 {
 
-// Scratch memory of an evaluation, in doubles. It grows and never shrinks.
-class workspace {
- public:
-  double* take(std::size_t doubles) {
-    if (memory_.size() < doubles) memory_.resize(doubles);
-    return memory_.data();
-  }
-
- private:
-  std::vector<double> memory_;
-};
-
-namespace detail {
+namespace formula {
 
 template <class C>
 struct array_slot {
@@ -105,5 +92,5 @@ struct context {
   }
 };
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

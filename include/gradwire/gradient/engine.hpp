@@ -16,20 +16,21 @@ struct serial_executor {
   }
 };
 
-namespace detail {
+namespace formula {
 
-inline constexpr std::size_t piece_tokens = 16384;  // of a sweep: large enough to be worth a thread, small enough for L2
+inline constexpr std::size_t piece_tokens = 4096;  // of a sweep: worth a thread, and small enough to share evenly
 
 [[noreturn, gnu::noinline, gnu::cold]] inline void bad_weight_sum(std::size_t s, double sum) {
   error_details details;
   details.datum = static_cast<std::int64_t>(s);
   details.column = "weights";
   details.value = std::to_string(sum);
-  throw error(errc::data,
-              "the weights of datum " + std::to_string(s) + " add up to " + std::to_string(sum) +
-                  ", and the loss divides by that sum; weights must have a positive sum, or all be 0 to mask the sequence. "
-                  "For weights of both signs use a sum, or a mean by count",
-              details);
+  throw error(
+      errc::data,
+      "the weights of datum " + std::to_string(s) + " add up to " + std::to_string(sum) +
+          ", and the loss divides by that sum; weights must have a positive sum, or all be 0 to mask the sequence. "
+          "For weights of both signs use a sum, or a mean by count",
+      details);
 }
 
 template <class Context, class Executor>
@@ -60,7 +61,8 @@ class engine {
   }
   template <class... Is>
   void import_slopes(list<Is...>) {
-    (propagate<Is, extent::sequence>(c_, [&](place at) { return c_.array.template of<import_of<Is>>().adjoint[at.s]; }), ...);
+    (propagate<Is, extent::sequence>(c_, [&](place at) { return c_.array.template of<import_of<Is>>().adjoint[at.s]; }),
+     ...);
   }
   template <class... Cs>
   void select_values(list<Cs...>) {
@@ -72,9 +74,9 @@ class engine {
   }
   template <class C>
   void threshold() {
-    const double fraction =
-        []<class X, class F>(node<top_threshold_op, X, F>*, Context& c) { return c.template load<F>(place{}); }(
-            static_cast<C*>(nullptr), c_);
+    const double fraction = []<class X, class F>(node<top_threshold_op, X, F>*, Context& c) {
+      return c.template load<F>(place{});
+    }(static_cast<C*>(nullptr), c_);
     std::size_t n = 0;  // the unmasked values to the front
     for (std::size_t i = 0; i < c_.shape.padded(); ++i)
       if (c_.store[i] != -__builtin_inf()) c_.store[n++] = c_.store[i];
@@ -167,5 +169,5 @@ class engine {
   const Executor& executor_;
 };
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

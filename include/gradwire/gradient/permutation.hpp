@@ -6,7 +6,7 @@
 #include <gradwire/gradient/context.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 // Heap sort of the indices 0 … n-1, held as doubles, by less(i, j). No memory, O(n log n) always.
 template <class Less>
@@ -63,7 +63,8 @@ struct coupling<node<within_op<Field>, X>> {
   static void share(Context& c, double* x, double* order) {
     const auto* key = c.batch.data(Field{});
     const std::size_t n = c.shape.sequences();
-    sort_indices(order, n, [&](std::size_t i, std::size_t j) { return key[i] < key[j] || (key[i] == key[j] && i < j); });
+    sort_indices(order, n,
+                 [&](std::size_t i, std::size_t j) { return key[i] < key[j] || (key[i] == key[j] && i < j); });
     for (std::size_t begin = 0, end; begin < n; begin = end) {
       double sum = 0;
       const auto first = static_cast<std::size_t>(order[begin]);
@@ -114,5 +115,5 @@ void couple_adjoints(Context& c, double* x) {
   coupling<C>::adjoints(c, x, c.array.template of<C>().order);
 }
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What has to be computed, in which order: the reductions of a formula sorted by how many sweeps over the tokens must be
-// complete before each, and whether the gradient can be written in the same sweep that computes the value.
+// What has to be computed, in which order: the reductions of a formula sorted by how many sweeps over the tokens must
+// be complete before each, and whether the gradient can be written in the same sweep that computes the value.
 #pragma once
 
 #include <gradwire/gradient/program.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 // Every reduction below E, operands first.
 template <class List, class E>
@@ -39,6 +39,34 @@ struct gather_all<List, list<First, Rest...>> {
   using type = typename gather_all<typename gather_crossings<List, First>::type, list<Rest...>>::type;
 };
 
+template <class...>
+struct operands;
+
+// The reductions through which a gradient flows from E to the variable, operands first.
+template <class List, class E, class Variable>
+struct gather_active {
+  using type = List;
+};
+template <class List, class Variable>
+struct gather_active<List, operands<>, Variable> {
+  using type = List;
+};
+template <class List, class First, class... Rest, class Variable>
+struct gather_active<List, operands<First, Rest...>, Variable> {
+  using type =
+      typename gather_active<typename gather_active<List, First, Variable>::type, operands<Rest...>, Variable>::type;
+};
+template <class List, class Op, class... Xs, class Variable>
+  requires active<node<Op, Xs...>, Variable>
+struct gather_active<List, node<Op, Xs...>, Variable> {
+  using below = typename gather_active<List, operands<Xs...>, Variable>::type;
+  using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, Xs...>>>, tag<below>>::type;
+};
+
+template <class List, class A, class B, class Variable>
+  requires active<node<straight_through_op, A, B>, Variable>
+struct gather_active<List, node<straight_through_op, A, B>, Variable> : gather_active<List, B, Variable> {};
+
 template <class C>
 struct crossing_traits;
 template <class Op, class X, class... Parameters>
@@ -47,7 +75,7 @@ struct crossing_traits<node<Op, X, Parameters...>> {
   using body = X;
   static constexpr extent from = Op::body, to = Op::output;
   static constexpr bool coupled = requires { typename Op::coupled; };
-  static constexpr int rank = detail::highest<X, Parameters...>();  // sweeps that must be complete before the body
+  static constexpr int rank = formula::highest<X, Parameters...>();  // sweeps that must be complete before the body
 };
 template <class C>
 inline constexpr int body_rank = crossing_traits<C>::rank;
@@ -76,13 +104,14 @@ struct plan<Root_, list<Metrics...>, Variable_> {
   using variable = Variable_;
   using loss_crossings = typename gather_all<list<>, list<Root_>>::type;
   using crossings = typename gather_all<loss_crossings, list<Metrics...>>::type;
+  using active_crossings = typename gather_active<list<>, Root_, Variable_>::type;
 
   template <class C>
   static constexpr bool from_tokens = crossing_traits<C>::from == extent::token;
   template <class C>
   static constexpr bool from_candidates = crossing_traits<C>::from == extent::candidate;
   template <class C>
-  static constexpr bool differentiated = contains<C, loss_crossings> && active<C, Variable_>;
+  static constexpr bool differentiated = contains<C, active_crossings>;
 
   // Sweeps that the values need.
   template <class... Cs>
@@ -139,5 +168,5 @@ struct plan<Root_, list<Metrics...>, Variable_> {
   using coarse_slopes_at = typename filter<at_rank<Rank>::template coarse_sloped, crossings>::type;
 };
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -7,7 +7,7 @@
 #include <gradwire/gradient/bind.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 // ---- which subexpressions, in which order -------------------------------------------------------------------------
 
@@ -226,5 +226,5 @@ template <class E, class Frame, class V>
     s.tangent[index_in<E>(typename Frame::inputs{})] = V::broadcast(1);
 }
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one sweep over the tokens consists of, by type: which reductions, which subexpressions, which of them come in from
-// coarser extents, and which inputs are differentiated.
+// What one sweep over the tokens consists of, by type: which reductions, which subexpressions, which of them come in
+// from coarser extents, and which inputs are differentiated.
 #pragma once
 
 #include <gradwire/gradient/plan.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
+namespace formula {
 
 template <extent Level>
 struct coarser_than {
@@ -99,7 +99,8 @@ struct sweep_plan {
   static constexpr bool adds = written_from<Rank + 1>();
 };
 
-// Everything that has an array: the reductions to sequences and above, and the active imports of every sweep, each once.
+// Everything that has an array: the reductions to sequences and above, and the active imports of every sweep, each
+// once.
 template <class List, class Imports>
 struct add_imports;
 template <class List>
@@ -120,5 +121,5 @@ struct array_list<Plan, List, Rank, true> {
   using type = List;
 };
 
-}  // namespace detail
+}  // namespace formula
 }  // namespace gradwire::inline v0

@@ -3,8 +3,7 @@
 //
 //   L = − mean_s min(s·A, clip(s, 1−ε, 1+ε)·A),          s = exp(mean_t (logprob − old_logprob))
 //
-// Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage. gspo_token has the token form, whose
-// gradient may carry a per-token advantage: s_t = sg(s)·exp(logprob − sg(logprob)).
+// Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
 #pragma once
 
 #include <gradwire/expression.hpp>
@@ -17,19 +16,8 @@ struct gspo {
   constexpr auto operator()() const {
     using namespace fields;
     auto ratio = let<"sequence_ratio">(exp(mean_over_tokens(logprobs - old_logprobs)));
-    return mean_over_sequences(-min(ratio * advantage, clamp(ratio, 1 - clip, 1 + clip) * advantage));
-  }
-};
-
-struct gspo_token {
-  double clip = 0.2;
-
-  constexpr auto operator()() const {
-    using namespace fields;
-    auto sequence_ratio = let<"sequence_ratio">(exp(mean_over_tokens(logprobs - old_logprobs)));
-    auto ratio = let<"ratio">(stop_gradient(sequence_ratio) * exp(logprobs - stop_gradient(logprobs)));
     auto gain = min(ratio * advantage, clamp(ratio, 1 - clip, 1 + clip) * advantage);
-    return mean_over_sequences(mean_over_tokens(-gain));
+    return objective(mean_over_sequences(-gain), metric<"clip_fraction">(mean_over_sequences(abs(ratio - 1) > clip)));
   }
 };
 

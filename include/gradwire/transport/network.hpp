@@ -26,7 +26,7 @@ constexpr duration in_seconds(double seconds) {
 }
 
 // Whom a request goes to. The key is written into the request's head by the transport and stands nowhere else.
-struct endpoint {
+struct http_peer {
   url address;
   secret key;
   std::string ca_file;                 // PEM file with the certificates to trust; "": the system's
@@ -37,7 +37,7 @@ struct endpoint {
 enum class traffic : unsigned char { control, submit, poll };
 
 struct http_call {
-  std::shared_ptr<const endpoint> to;
+  std::shared_ptr<const http_peer> to;
   std::shared_ptr<const http_request> request;  // shared, so that a retry sends the same bytes
   time_point deadline{};                        // for the whole exchange, header and body of the reply included
   std::size_t reply_limit = 1 << 20;            // bytes of the reply's body

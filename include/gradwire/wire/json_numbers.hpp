@@ -55,8 +55,9 @@ bool read_out_of_range(const char* first, const char* last, T& value) {
 template <class T>
 const char* read_number(const char* first, const char* last, T& value) {
   const char* digits = first + (first != last && *first == '-');
-  if (digits == last || !is_digit(*digits)) return nullptr;                         // from_chars also takes "inf"
-  if (*digits == '0' && digits + 1 != last && is_digit(digits[1])) return nullptr;  // and leading zeros
+  if (digits == last || !is_digit(*digits)) return nullptr;  // from_chars also takes "inf" …
+  const char second = digits + 1 != last ? digits[1] : ' ';
+  if (static_cast<int>(*digits == '0') & static_cast<int>(is_digit(second))) return nullptr;  // … and leading zeros
   if constexpr (std::floating_point<T>) {
     const auto [end, error] = std::from_chars(first, last, value);
     if (error == std::errc::result_out_of_range && !read_out_of_range(first, end, value)) return nullptr;

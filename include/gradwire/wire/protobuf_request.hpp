@@ -87,16 +87,19 @@ inline void append_datum(protobuf_writer& out, const datum& value) {
   }
 }
 
-inline void append_config(protobuf_writer& out, const loss_fn_config& settings, protobuf_options options) {
+inline void append_numbers(protobuf_writer& out, const loss_fn_config& settings) {
   for (const auto& item : settings)
     if (const double* number = std::get_if<double>(&item.value)) {
       out.head(5, field_size(item.name.size()) + 9);
       out.bytes(1, item.name);
       out.real(2, *number);
     }
+}
+
+inline void append_config_v2(protobuf_writer& out, const loss_fn_config& settings, bool with_numbers) {
   for (const auto& item : settings) {
     const double* number = std::get_if<double>(&item.value);
-    if (number != nullptr && !options.loss_fn_config_v2) continue;
+    if (number != nullptr && !with_numbers) continue;
     const std::size_t size = number != nullptr ? 9 : field_size(std::get<std::string>(item.value).size());
     out.head(7, field_size(item.name.size()) + field_size(size));
     out.bytes(1, item.name);
@@ -273,8 +276,9 @@ inline std::string to_protobuf(const forward_backward_request& request, protobuf
     detail::append_datum(out, item);
   }
   out.text(4, request.loss_fn);
-  detail::append_config(out, request.loss_fn_config, options);
+  detail::append_numbers(out, request.loss_fn_config);
   out.scalar(6, request.forward_only ? 1 : 0);
+  detail::append_config_v2(out, request.loss_fn_config, options.loss_fn_config_v2);
   return body;
 }
 

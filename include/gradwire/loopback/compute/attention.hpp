@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <limits>
 
 #include <gradwire/loopback/compute/lanes.hpp>
 #include <gradwire/loopback/compute/product.hpp>
@@ -32,14 +31,7 @@ namespace detail {
 // Turns the scores s[0..n) into probabilities and returns their log-sum-exp; s[n..width) becomes 0.
 template <class T>
 T softmax_row(T* s, std::size_t n, std::size_t width) {
-  T highest = -std::numeric_limits<T>::infinity();
-  using vector = lanes<T>;
-  vector highest_lanes = broadcast<vector>(highest);
-  std::size_t i = 0;
-  for (; i + lane_count<vector> <= n; i += lane_count<vector>)
-    highest_lanes = maximum<vector>(highest_lanes, load<vector>(s + i));
-  for (std::size_t lane = 0; lane < lane_count<vector>; ++lane) highest = maximum<T>(highest, highest_lanes[lane]);
-  for (; i < n; ++i) highest = maximum<T>(highest, s[i]);
+  const T highest = maximum_of(s, n);
   const T total = sum_over_lanes<T>(n, [&]<class V>(std::size_t j) {
     const V value = exponential<V>(load<V>(s + j) - highest);
     store<V>(s + j, value);

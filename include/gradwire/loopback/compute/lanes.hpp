@@ -9,6 +9,14 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // inside g++ 12's own AVX-512 header (GCC bug 105593)
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
 
 namespace gradwire::inline v0 {
 namespace loopback {
@@ -108,6 +116,44 @@ template <class T, class F>
   return total;
 }
 
+// The largest of x[0..n), n > 0.
+template <class T>
+inline T maximum_of(const T* x, std::size_t n) {
+  using vector = lanes<T>;
+  T highest = x[0];
+  std::size_t i = 0;
+  if (n >= lane_count<vector>) {
+    vector best = load<vector>(x);
+    for (i = lane_count<vector>; i + lane_count<vector> <= n; i += lane_count<vector>)
+      best = maximum<vector>(best, load<vector>(x + i));
+    for (std::size_t lane = 0; lane < lane_count<vector>; ++lane) highest = maximum<T>(highest, best[lane]);
+  }
+  for (; i < n; ++i) highest = maximum<T>(highest, x[i]);
+  return highest;
+}
+
+// sqrt(x); the intrinsic, because std::sqrt may set errno and so never vectorises.
+template <class V>
+[[gnu::always_inline]] inline V square_root(const V& x) {
+  if constexpr (std::is_arithmetic_v<V>) {
+    return std::sqrt(x);
+#if defined(__AVX512F__)
+  } else if constexpr (std::is_same_v<lane_t<V>, float>) {
+    return _mm512_sqrt_ps(x);
+#elif defined(__AVX__)
+  } else if constexpr (std::is_same_v<lane_t<V>, float>) {
+    return _mm256_sqrt_ps(x);
+#elif defined(__x86_64__)
+  } else if constexpr (std::is_same_v<lane_t<V>, float>) {
+    return _mm_sqrt_ps(x);
+#endif
+  } else {
+    V result{};
+    for (std::size_t i = 0; i < lane_count<V>; ++i) result[i] = std::sqrt(x[i]);
+    return result;
+  }
+}
+
 // exp(x). float: 2^n p(r) with r = x - n ln 2 in two parts and a polynomial of degree 6, below 1.5 ulp on [-87, 88],
 // 0 below and inf above; NaN stays NaN. double: the library's, for tests need it and nothing else does.
 template <class V>
@@ -133,7 +179,7 @@ template <class V>
   } else if constexpr (std::is_arithmetic_v<V>) {
     return std::exp(x);
   } else {
-    V result;
+    V result{};
     for (std::size_t i = 0; i < lane_count<V>; ++i) result[i] = std::exp(x[i]);
     return result;
   }

@@ -90,6 +90,7 @@ template <class T>
 void backward_attention(const pass<T>& p, const layer_activations<T>& layer) {
   const std::size_t d = p.head_dim(), group = p.heads() / p.key_value_heads();
   workspace<T>& work = p.work;
+  std::fill(work.dqkv.data() + p.batch.used * p.qkv(), work.dqkv.data() + p.rows() * p.qkv(), T{0});
   p.for_each_attention([&](const packed_sequence& sequence, std::size_t key_head, T* scores) {
     const std::size_t row = sequence.row, value_at = p.query() + p.key_value() + key_head * d;
     const head_rows<const T> k{layer.k.data() + row * p.key_value() + key_head * d, p.key_value()};
@@ -132,7 +133,7 @@ void backward_queries(const pass<T>& p, const gradient_target<T>& target, const 
 template <class T>
 void backward_embedding(const pass<T>& p, const gradient_target<T>& target) {
   p.workers.for_ranges(p.hidden(), row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
-    for (std::size_t r = 0; r < p.rows(); ++r) {
+    for (std::size_t r = 0; r < p.batch.used; ++r) {
       const T* slope = p.work.dstream.data() + r * p.hidden();
       T* into = target.gradients + p.layout.embed + static_cast<std::size_t>(p.batch.tokens[r]) * p.hidden();
       for (std::size_t i = begin; i < end; ++i) into[i] += slope[i];

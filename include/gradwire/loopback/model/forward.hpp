@@ -3,6 +3,7 @@
 //   h = embed[token];  h += attention(norm(h));  h += swiglu(norm(h));  …;  final = norm(h)
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -74,6 +75,7 @@ struct pass {
 template <class T>
 void forward_attention(const pass<T>& p, layer_activations<T>& layer) {
   const std::size_t d = p.head_dim(), group = p.heads() / p.key_value_heads();
+  std::fill(layer.attention.data() + p.batch.used * p.query(), layer.attention.data() + p.rows() * p.query(), T{0});
   p.for_each_attention([&](const packed_sequence& sequence, std::size_t key_head, T* scores) {
     const std::size_t row = sequence.row;
     const head_rows<const T> k{layer.k.data() + row * p.key_value() + key_head * d, p.key_value()};

@@ -66,8 +66,7 @@ void head_logprobs(const pass<T>& p, std::span<const head_row<T>> rows) {
   p.workers.for_ranges(rows.size(), row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t i = begin; i < end; ++i) {
       T* logits = p.work.logits.data() + i * p.vocab();
-      T highest = logits[0];
-      for (std::size_t j = 1; j < p.vocab(); ++j) highest = std::max(highest, logits[j]);
+      const T highest = maximum_of(logits, p.vocab());
       for (std::size_t c = 0; c < rows[i].candidates; ++c)
         if (rows[i].targets[c] >= 0) rows[i].logprobs[c] = logits[rows[i].targets[c]] - highest;
       const T total = sum_over_lanes<T>(p.vocab(), [&]<class V>(std::size_t j) {

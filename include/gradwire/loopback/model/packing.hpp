@@ -24,6 +24,7 @@ struct packed_batch {
   std::vector<std::int32_t> tokens;      // one a row
   std::vector<std::uint32_t> positions;  // in its sequence, one a row
   std::size_t longest = 0;
+  std::size_t used = 0;  // rows of the sequences; the others are padding
 
   std::size_t rows() const { return tokens.size(); }
 
@@ -32,6 +33,13 @@ struct packed_batch {
     tokens.insert(tokens.end(), sequence.begin(), sequence.end());
     for (std::size_t t = 0; t < sequence.size(); ++t) positions.push_back(static_cast<std::uint32_t>(t));
     longest = std::max(longest, sequence.size());
+    used = rows();
+  }
+
+  // Products work on four rows at a time and treat a remainder differently. With whole fours a row's result does not
+  // depend on which other sequences are in the batch.
+  void pad() {
+    while (tokens.size() % 4 != 0) tokens.push_back(0), positions.push_back(0);
   }
 };
 

@@ -132,7 +132,7 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     connected = true;
     timer.cancel();
     const http_request& from = *call.request;
-    const endpoint& to = *call.to;
+    const http_peer& to = *call.to;
     request.method_string(from.method);
     request.target(from.target);
     request.version(11);
@@ -284,7 +284,7 @@ inline bool has_control_characters(std::string_view text) {
 }
 
 inline void http_client::send(http_call call, std::function<void(http_outcome)> done) {
-  const endpoint& to = *call.to;
+  const http_peer& to = *call.to;
   std::string refused = closed ? "the client was closed" : "";
   bool unsafe = !call.request->target.starts_with('/') || call.request->target.find(' ') != std::string::npos ||
                 has_control_characters(call.request->target) || has_control_characters(call.request->method);

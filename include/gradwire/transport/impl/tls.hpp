@@ -15,7 +15,7 @@ namespace gradwire::inline v0 {
 namespace detail {
 
 // Asio's tls_client context verifies nothing and allows TLS 1.0 until it is told otherwise.
-inline asio::ssl::context make_tls_context(const endpoint& to) {
+inline asio::ssl::context make_tls_context(const http_peer& to) {
   asio::ssl::context context(asio::ssl::context::tls_client);
   context.set_verify_mode(asio::ssl::verify_peer);
   context.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the arrays of an evaluation lie in its workspace.
+#pragma once
+
+#include <gradwire/gradient/context.hpp>
+#include <gradwire/gradient/sweep_plan.hpp>
+
+namespace gradwire::inline v0 {
+namespace formula {
+
+template <class F>
+struct array_size {  // of a reduction: values, adjoints, and for sorting a permutation and scratch
+  static std::size_t elements(const layout& shape) {
+    constexpr extent to = crossing_traits<F>::to;
+    return to == extent::candidate || to == extent::token ? 0
+           : to == extent::sequence                       ? shape.sequences()
+           : to == extent::group                          ? shape.groups()
+                                                          : 1;
+  }
+  static std::size_t total(const layout& shape) { return (crossing_traits<F>::coupled ? 4 : 2) * elements(shape); }
+  static void place(array_slot<F>& slot, double* memory, const layout& shape) {
+    slot = {memory, memory + elements(shape), memory + 2 * elements(shape)};
+  }
+};
+template <class E>
+struct array_size<import_of<E>> {
+  static std::size_t total(const layout& shape) { return shape.sequences(); }
+  static void place(array_slot<import_of<E>>& slot, double* memory, const layout&) {
+    slot = {nullptr, memory, nullptr};
+  }
+};
+
+template <class... Fs>
+std::size_t array_doubles(list<Fs...>, const layout& shape) {
+  return (array_size<Fs>::total(shape) + ... + std::size_t{0});
+}
+template <class... Fs>
+void place_arrays(list<Fs...>, arrays<list<Fs...>>& all, double* memory, const layout& shape) {
+  ((array_size<Fs>::place(all.template of<Fs>(), memory, shape), memory += array_size<Fs>::total(shape)), ...);
+}
+
+template <class... Cs>
+constexpr bool selects(list<Cs...>) {
+  return ((crossing_traits<Cs>::coupled && crossing_traits<Cs>::from == extent::token) || ...);
+}
+
+}  // namespace formula
+}  // namespace gradwire::inline v0

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an objective and a batch to a plan with its numbers and its memory, and through the engine to the result.
+#pragma once
+
+#include <gradwire/gradient/arguments.hpp>
+#include <gradwire/gradient/engine.hpp>
+#include <gradwire/gradient/memory.hpp>
+
+namespace gradwire::inline v0 {
+
+struct metric_value {
+  std::string_view name;
+  double value = 0;
+};
+
+// A double that is also the first element of `auto [loss, slope]`.
+template <class T>
+struct value_and_slope {
+  double loss = 0;
+  column<T> slope;  // dL/d(field of wrt), in the field's layout; 0 at masked positions
+};
+template <class T>
+struct evaluation {
+  double loss = 0;
+  column<T> slope;
+  std::vector<metric_value> metrics;  // those of the objective, in its order; absent where nothing can be averaged
+};
+
+namespace formula {
+
+// Does any of the formulas read this value of the batch's shape?
+template <shape_value What, class Formulas>
+inline constexpr bool reads_shape = contains<terminal<What, extent::sequence>, program<Formulas, extent::batch>> ||
+                                    contains<terminal<What, extent::batch>, program<Formulas, extent::batch>>;
+
+template <class Plan>
+struct every_formula;
+template <class Root, class... Metrics, class Variable>
+struct every_formula<plan<Root, list<Metrics...>, Variable>> {
+  template <class... Cs>
+  static list<Root, Metrics..., body_of<Cs>...> all(list<Cs...>);
+  using type = decltype(all(typename plan<Root, list<Metrics...>, Variable>::crossings{}));
+};
+
+template <class Batch>
+void check_weights(const Batch& batch, bool per_sequence) {
+  double total = 0;
+  bool any = false;
+  for (std::size_t s = 0; s < batch.shape().sequences(); ++s) {
+    if (batch.weight_count()[s] == 0) continue;
+    any = true;
+    const double sum = batch.weight_sum()[s];
+    total += sum;
+    if (per_sequence && !(sum > 0)) bad_weight_sum(s, sum);
+  }
+  if (any && !(total > 0)) bad_weight_sum(0, total);
+}
+
+// The numbers of loss and metrics are counted through, so that none share a place by accident.
+template <class Metrics, int Offset>
+struct bound_metrics;
+template <int Offset>
+struct bound_metrics<metric_list<>, Offset> {
+  using type = list<>;
+};
+template <class First, class... Rest, int Offset>
+struct bound_metrics<metric_list<First, Rest...>, Offset> {
+  using here = bound<decltype(First::x), "", Offset>;
+  template <class... Es>
+  static list<typename here::type, Es...> prepend(list<Es...>);
+  using type = decltype(prepend(typename bound_metrics<metric_list<Rest...>, here::next>::type{}));
+};
+template <int Offset, class Table>
+void fill_metrics(const metric_list<>&, Table&) {}
+template <int Offset, class First, class... Rest, class Table>
+void fill_metrics(const metric_list<First, Rest...>& metrics, Table& table) {
+  fill_constants<"", Offset>(metrics.first.x, table);
+  fill_metrics<bound<decltype(First::x), "", Offset>::next>(metrics.rest, table);
+}
+
+template <class List>
+struct keep_constants {
+  template <class E>
+  struct test {
+    static constexpr bool value = !is_let<E>;
+  };
+  using type = typename filter<test, List>::type;
+};
+
+template <class Objective, class Variable, class Batch>
+consteval bool check_objective() {
+  using loss_bound = bound<typename Objective::loss_type>;
+  return check_loss<typename loss_bound::type, Variable, Batch,
+                    typename bound_metrics<decltype(Objective::metrics), loss_bound::next>::type>();
+}
+
+template <bool WithMetrics, class Isa, class Objective, class Variable, class Batch, class... Options>
+void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Batch::value_type>& result,
+              const Options&... options) {
+  using T = typename Batch::value_type;
+  using loss_bound = bound<typename Objective::loss_type>;
+  using metric_type = decltype(Objective::metrics);
+  using metrics =
+      typename std::conditional_t<WithMetrics, bound_metrics<metric_type, loss_bound::next>, tag<list<>>>::type;
+  using plan_type = plan<typename loss_bound::type, metrics, Variable>;
+  using array_keys = typename array_list<plan_type, typename plan_type::crossings, plan_type::gradient_rank>::type;
+  using formulas = typename every_formula<plan_type>::type;
+  using numbers = typename keep_constants<typename gather_lets<list<>, formulas>::type>::type;
+  using table = constant_table<numbers>;
+  using context_type = context<plan_type, Batch, table, arrays<array_keys>, Isa>;
+
+  const layout& shape = batch.shape();
+  if constexpr (reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>)
+    check_weights(batch, reads_shape<shape_value::weight_sum, formulas>);
+
+  context_type c{batch, shape, {}, {}, {}, nullptr, nullptr};
+  fill_constants<"", 0>(goal.loss, c.constants);
+  if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
+  if constexpr (reads_shape<shape_value::counted_groups, formulas>)
+    for (std::size_t g = 0; g < shape.groups(); ++g) c.totals.counted_groups += c.group_counted(g);
+
+  const std::size_t doubles = array_doubles(array_keys{}, shape);
+  constexpr bool needs_store = selects(typename plan_type::crossings{});
+  workspace local;
+  const scratch_t own_scratch{local};
+  const auto& scratch = option<is_scratch>(options..., own_scratch);
+  double* memory = scratch.memory.take(doubles + (needs_store ? shape.padded() : 0));
+  __builtin_memset(memory, 0, doubles * sizeof(double));
+  place_arrays(array_keys{}, c.array, memory, shape);
+  if constexpr (needs_store) {
+    c.store = memory + doubles;
+    for (std::size_t i = 0; i < shape.padded(); ++i) c.store[i] = -__builtin_inf();
+  }
+
+  const serial_executor serial;
+  const on_t<serial_executor> on_this_thread{serial};
+  const auto& executor = option<is_on>(options..., on_this_thread);
+  const auto run = [&](writable_column<T>& buffer) {
+    c.slope = buffer.data();
+    engine work(c, executor.executor);
+    work.run();
+  };
+  const no_option nowhere;
+  const auto& target = option<is_into>(options..., nowhere);
+  if constexpr (is_into<std::remove_cvref_t<decltype(target)>>::value) {
+    run(target.buffer);
+    result.slope = writable_column<T>(target.buffer);
+  } else {
+    writable_column<T> buffer(batch.layout_handle(), Variable::level);
+    run(buffer);
+    result.slope = std::move(buffer);
+  }
+  result.loss = batch_value<typename plan_type::root>(c);
+  if constexpr (WithMetrics) read_metrics(goal.metrics, metrics{}, c, result.metrics);
+}
+
+template <class Context>
+void read_metrics(const metric_list<>&, list<>, Context&, std::vector<metric_value>&) {}
+template <class First, class... Rest, class E, class... Es, class Context>
+void read_metrics(const metric_list<First, Rest...>& metrics, list<E, Es...>, Context& c,
+                  std::vector<metric_value>& out) {
+  if (c.batch.total_count() > 0) out.push_back({First::name.view(), batch_value<E>(c)});
+  read_metrics(metrics.rest, list<Es...>{}, c, out);
+}
+
+}  // namespace formula
+
+}  // namespace gradwire::inline v0

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// How training_core.hpp works: each call is a job in the model's row.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include <gradwire/trainer/impl/pass.hpp>
+#include <gradwire/trainer/training_core.hpp>
+#include <gradwire/wire/metrics.hpp>
+#include <gradwire/wire/path.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+// A call from the outside: its promise and its time.
+template <class T>
+struct client_call {
+  promise<T> ended;
+  std::shared_ptr<model> on;
+  time_point begun;
+  time_point deadline;
+
+  client_call(const std::shared_ptr<model>& of, network& net)
+      : on(of), begun(net.now()), deadline(begun + in_seconds(of->of()->options().operation_timeout_seconds)) {}
+  double elapsed() const { return std::chrono::duration<double>(on->of()->net().now() - begun).count(); }
+};
+
+template <class T>
+std::shared_ptr<client_call<T>> begin_call(const std::shared_ptr<model>& of) {
+  return std::make_shared<client_call<T>>(of, of->of()->net());
+}
+
+GRADWIRE_DECL void check_name(const std::string& name) {
+  if (wire::is_checkpoint_name(name)) return;
+  throw error(errc::config,
+              "'" + printable(name, 80) + "' cannot be the name of a checkpoint: 1 to 128 letters, digits, '_', '-' and '.', "
+              "not beginning with '.'",
+              {.value = printable(name, 80)});
+}
+
+inline std::vector<named_value> copy_metrics(const wire::metrics& from) {
+  std::vector<named_value> values;
+  for (const auto& m : from) values.push_back({m.name, m.value});
+  return values;
+}
+
+inline void set_metric(std::vector<named_value>& values, const std::string& name, double value) {
+  for (auto& v : values) {
+    if (v.name == name) {
+      v.value = value;
+      return;
+    }
+  }
+  values.push_back({name, value});
+}
+
+inline shared<block> new_rows(const plain_batch& data) { return allocate_rows(data.shape(), data.level(), sizeof(float), result_slot); }
+
+// Reads the logprobs of all chunks; an empty handle when the server sent none and they are not needed.
+inline shared<block> logprobs_of(const plain_batch& data, const std::vector<chunk_range>& chunks,
+                                 const std::vector<wire::forward_backward_reply>& replies, bool needed) {
+  shared<block> rows = new_rows(data);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const auto& outputs = replies[i].loss_fn_outputs;
+    if (!needed && (outputs.empty() || !wire::find(outputs.front(), "logprobs"))) return {};
+    read_logprobs(data, chunks[i], replies[i], *rows);
+  }
+  return rows;
+}
+
+inline pass_request make_pass(const std::shared_ptr<model>& on, const plain_batch& data, time_point deadline, std::string name) {
+  const session& of = *on->of();
+  pass_request pass;
+  pass.on = on;
+  pass.name = std::move(name);
+  pass.chunks = plan_chunks(data, of.max_chunk_datums(), of.encoding() == wire::encoding::json ? of.max_chunk_bytes() / 4 : of.max_chunk_bytes());
+  pass.tokens = data.shape().tokens() * data.width();
+  pass.deadline = deadline;
+  return pass;
+}
+
+// A forward as every custom loss and every reference begins: cross_entropy with weights 0.
+inline pass_request forward_pass(const std::shared_ptr<model>& on, const plain_batch& data, time_point deadline) {
+  auto pass = make_pass(on, data, deadline, "forward");
+  pass.forward_only = true;
+  pass.datums = [data](chunk_range range) { return datums_with_zero_weights(data, range); };
+  return pass;
+}
+
+GRADWIRE_DECL training_core::~training_core() {
+  if (!unload_) return;
+  owner_->net().post([on = model_] {
+    if (on->of()->is_closed()) return;
+    auto record = on->of()->record("unload_model", "/api/v1/unload_model", wire::to_json(wire::unload_model_request{on->id()}), effect::deduped);
+    record.time_limit_seconds = 60;
+    on->of()->run(std::move(record), traffic::submit, nullptr, [](const operation_outcome&) {});  // the session's end unloads it too
+  });
+}
+
+GRADWIRE_DECL future<forward_result> training_core::forward(plain_batch data) {
+  auto call = begin_call<forward_result>(model_);
+  auto result = call->ended.get_future();
+  owner_->net().post([call, data = std::move(data)] {
+    call->on->enqueue([call, data](model::release_type release) {
+      auto pass = forward_pass(call->on, data, call->deadline);
+      auto chunks = pass.chunks;
+      run_pass(std::move(pass), release, [call, data, chunks, release](pass_outcome outcome) {
+        try {
+          if (outcome.failure) std::rethrow_exception(outcome.failure);
+          forward_result ready;
+          ready.logprobs = column<float>(logprobs_of(data, chunks, outcome.replies, true), data.layout_handle(), data.level());
+          ready.tokens = data.shape().tokens();
+          ready.elapsed_seconds = call->elapsed();
+          call->ended.set_value(std::move(ready));
+        } catch (...) {
+          call->ended.set_error(std::current_exception());
+        }
+        release();
+      });
+    });
+  });
+  return result;
+}
+
+inline double reported_loss(const wire::metrics& metrics) {
+  for (const char* name : {"loss:sum", "total_loss:sum"}) {
+    if (const double* const value = wire::find(metrics, name)) return *value;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch data, server_loss::named loss) {
+  try {
+    check_inputs(data, loss);
+  } catch (const error&) {
+    return failed_future<training_step>(std::current_exception());
+  }
+  auto call = begin_call<training_step>(model_);
+  auto result = call->ended.get_future();
+  owner_->net().post([call, data = std::move(data), loss = std::move(loss)] {
+    auto window = call->on->begin_pass();
+    call->on->enqueue([call, data, loss, window](model::release_type release) {
+      auto pass = make_pass(call->on, data, call->deadline, "forward_backward");
+      pass.loss = loss.name;
+      pass.config = loss.config;
+      pass.datums = [data, loss](chunk_range range) { return datums_for_loss(data, range, loss); };
+      auto chunks = pass.chunks;
+      run_pass(std::move(pass), release, [call, data, loss, window, chunks, release](pass_outcome outcome) {
+        training_step step;
+        try {
+          if (outcome.failure) std::rethrow_exception(outcome.failure);
+          auto logprobs = logprobs_of(data, chunks, outcome.replies, false);
+          const auto metrics = wire::merge_metrics(outcome.replies).values;
+          step.metrics = copy_metrics(metrics);
+          step.loss = reported_loss(metrics);
+          if (std::isnan(step.loss) && loss.name == "cross_entropy" && logprobs && data.width() == 1) step.loss = plain_cross_entropy(data, *logprobs);
+          if (logprobs) step.logprobs = column<float>(std::move(logprobs), data.layout_handle(), data.level());
+          step.tokens = data.shape().tokens();
+          step.counted_tokens = count_of_weights(data);
+          step.elapsed_seconds = call->elapsed();
+        } catch (...) {
+          outcome.partly = outcome.partly || !outcome.failure;  // executed, and its answer is not to be used
+          outcome.failure = std::current_exception();
+        }
+        call->on->end_pass(window, outcome.failure, outcome.partly);
+        if (outcome.failure) {
+          call->ended.set_error(outcome.failure);
+        } else {
+          call->ended.set_value(std::move(step));
+        }
+        release();
+      });
+    });
+  });
+  return result;
+}
+
+// The six steps: forward, logprobs, the loss and its slope on the thread for losses, a check of every number, and the
+// slope sent as weights. Nothing is sent back unless all of it is finite.
+struct custom_call : std::enable_shared_from_this<custom_call> {
+  std::shared_ptr<client_call<training_step>> call;
+  plain_batch data;
+  loss_function loss;
+  std::shared_ptr<gradient_window> window;
+  model::release_type release;
+  std::vector<chunk_range> chunks;
+  shared<block> logprobs;
+  computed_loss computed;
+
+  void end(std::exception_ptr failure, bool partly, training_step step = {}) {
+    loss = nullptr;  // what the user's function holds goes before its future is finished
+    call->on->end_pass(window, failure, partly);
+    if (failure) {
+      call->ended.set_error(std::move(failure));
+    } else {
+      call->ended.set_value(std::move(step));
+    }
+    release();
+  }
+
+  void start() {
+    auto pass = forward_pass(call->on, data, call->deadline);
+    chunks = pass.chunks;
+    run_pass(std::move(pass), nullptr, [self = shared_from_this()](pass_outcome outcome) {
+      try {
+        if (outcome.failure) std::rethrow_exception(outcome.failure);
+        self->logprobs = logprobs_of(self->data, self->chunks, outcome.replies, true);
+      } catch (...) {
+        return self->end(std::current_exception(), false);
+      }
+      self->call->on->of()->net().compute([self] { self->compute(); });
+    });
+  }
+
+  void compute() {  // on the thread for losses
+    std::exception_ptr failure;
+    try {
+      computed = loss(logprobs);
+      if (!std::isfinite(computed.loss)) {
+        throw error(errc::data, "the value of the loss is " + std::to_string(computed.loss) + "; nothing was sent back", {.value = std::to_string(computed.loss)});
+      }
+      check_slope(data, *computed.slope);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    // The network waits for this thread before it goes, so it is still there.
+    call->on->of()->net().post([self = shared_from_this(), failure] { failure ? self->end(failure, false) : self->send_back(); });
+  }
+
+  void send_back() {
+    const auto lowering = call->on->of()->dialect().custom_loss;
+    auto pass = make_pass(call->on, data, call->deadline, "forward_backward");
+    pass.chunks = chunks;  // as those of the forward
+    if (lowering == wire::lowering::importance_sampling) {
+      pass.loss = "importance_sampling";
+      pass.datums = [self = shared_from_this()](chunk_range range) { return datums_with_scaled_slope(self->data, range, *self->computed.slope, *self->logprobs); };
+    } else {
+      pass.datums = [self = shared_from_this()](chunk_range range) { return datums_with_slope(self->data, range, *self->computed.slope); };
+    }
+    run_pass(std::move(pass), release, [self = shared_from_this()](pass_outcome outcome) { self->finish(std::move(outcome)); });
+  }
+
+  void finish(pass_outcome outcome) {
+    if (outcome.failure) return end(outcome.failure, outcome.partly);
+    training_step step;
+    const auto metrics = wire::merge_metrics(outcome.replies).values;
+    step.metrics = copy_metrics(metrics);
+    const double surrogate = reported_loss(metrics);
+    if (!std::isnan(surrogate)) set_metric(step.metrics, "surrogate_loss:sum", surrogate);
+    step.loss = computed.loss;
+    set_metric(step.metrics, "loss:sum", computed.loss);
+    for (const auto& m : computed.metrics) set_metric(step.metrics, m.name, m.value);
+    step.logprobs = column<float>(logprobs, data.layout_handle(), data.level());
+    step.tokens = data.shape().tokens();
+    step.counted_tokens = count_of_weights(data);
+    step.elapsed_seconds = call->elapsed();
+    end(nullptr, false, std::move(step));
+  }
+};
+
+GRADWIRE_DECL future<training_step> training_core::forward_backward_custom(plain_batch data, loss_function loss) {
+  auto custom = std::make_shared<custom_call>();
+  custom->call = begin_call<training_step>(model_);
+  custom->data = std::move(data);
+  custom->loss = std::move(loss);
+  auto result = custom->call->ended.get_future();
+  owner_->net().post([custom] {
+    custom->window = custom->call->on->begin_pass();
+    custom->call->on->enqueue([custom](model::release_type release) {
+      custom->release = std::move(release);
+      custom->start();
+    });
+  });
+  return result;
+}
+
+}  // namespace detail
+}  // namespace gradwire::inline v0
+
+#include <gradwire/trainer/impl/model_calls.hpp>

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations of one model in their order: one is submitted at a time, results overlap. A seq_id is taken when the
+// body is made, and given back when the server has certainly not got it; a server that counts on from another number
+// ("expected 5, got 7") is followed. Everything runs on the I/O thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gradwire/trainer/session.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+// The forward_backward calls since the last optimizer step.
+struct gradient_window {
+  std::size_t running = 0;
+  std::exception_ptr failure;                  // of the first that failed
+  std::vector<std::function<void()>> waiting;  // called when none is running
+};
+
+class model : public std::enable_shared_from_this<model> {
+ public:
+  model(std::shared_ptr<session> of, std::string id) : session_(std::move(of)), id_(std::move(id)) {}
+
+  using release_type = std::function<void()>;
+  // Runs `job(release)` when every job before it has called its release.
+  GRADWIRE_DECL void enqueue(std::function<void(release_type)> job);
+
+  using make_type = std::function<operation_record(std::int64_t seq_id)>;
+  using done_type = std::function<void(const operation_outcome&)>;
+  // Sends one request of this model: from within a job, and not before the request before it was acknowledged.
+  // `make` may be called again with another seq_id, when the server has certainly not executed the first.
+  GRADWIRE_DECL void submit(make_type make, time_point deadline, release_type acknowledged, done_type done);
+
+  // ---- gradients that wait for a step ----
+  GRADWIRE_DECL std::shared_ptr<gradient_window> begin_pass();
+  // `partly`: the trainer holds a part of this call's gradient, or may hold it.
+  GRADWIRE_DECL void end_pass(const std::shared_ptr<gradient_window>& window, std::exception_ptr failure, bool partly);
+  std::shared_ptr<gradient_window> close_window() { return std::exchange(window_, std::make_shared<gradient_window>()); }
+
+  // Set when the gradients on the trainer are not what the calls say, until a state is loaded.
+  void taint(std::string why) {
+    if (taint_.empty()) taint_ = std::move(why);
+  }
+  void clear_taint() { taint_.clear(); }
+  const std::string& tainted() const noexcept { return taint_; }
+
+  const std::shared_ptr<session>& of() const noexcept { return session_; }
+  const std::string& id() const noexcept { return id_; }
+  std::int64_t next_seq_id() const noexcept { return next_seq_id_; }
+
+ private:
+  GRADWIRE_DECL void start_next();
+  GRADWIRE_DECL void attempt(make_type make, time_point deadline, release_type acknowledged, done_type done, bool may_follow);
+  GRADWIRE_DECL bool settle_sequence(const operation& machine, std::int64_t seq_id, std::uint64_t epoch, bool acknowledged);
+
+  std::shared_ptr<session> session_;
+  std::string id_;
+  std::deque<std::function<void(release_type)>> jobs_;
+  std::shared_ptr<gradient_window> window_ = std::make_shared<gradient_window>();
+  std::string taint_;
+  std::int64_t next_seq_id_ = 1;
+  std::uint64_t epoch_ = 0;  // counts how often the server's count was followed
+  bool busy_ = false;
+};
+
+}  // namespace detail
+}  // namespace gradwire::inline v0
+
+#ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/trainer/impl/model.hpp>
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to a trainer: its address and dialect, the session with its heartbeat, and the operations that run.
+// Everything runs on the network's I/O thread; the clients post to it. No Boost here.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gradwire/trainer/options.hpp>
+#include <gradwire/transport/config.hpp>
+#include <gradwire/transport/future.hpp>
+#include <gradwire/transport/network.hpp>
+#include <gradwire/transport/operation.hpp>
+#include <gradwire/wire/dialect.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+struct running_operation;
+
+// An operation's outcome: exactly one of the two. `failure_body` is what the server said beside its sentence.
+struct operation_outcome {
+  std::exception_ptr failure;
+  operation_result* result = nullptr;
+  const operation* machine = nullptr;
+};
+
+class session : public std::enable_shared_from_this<session> {
+ public:
+  GRADWIRE_DECL session(network& net, http_peer peer, connect_options options);
+
+  // Calls `then(failure)` when the session exists; makes it at the first call.
+  GRADWIRE_DECL void when_ready(std::function<void(std::exception_ptr)> then);
+
+  // Runs one operation. `acknowledged` is called when the server has it and it goes on; `done` once, at its end.
+  GRADWIRE_DECL void run(operation_record record, traffic kind, std::function<void()> acknowledged,
+                         std::function<void(const operation_outcome&)> done);
+
+  // A record with the session's paths and limits; `path` is without the prefix: "/api/v1/optim_step".
+  GRADWIRE_DECL operation_record record(std::string name, const std::string& path, std::string body, effect what);
+
+  GRADWIRE_DECL void close();  // on the I/O thread: everything that runs ends `closed`
+  bool is_closed() const noexcept { return closed_; }
+
+  network& net() const noexcept { return *net_; }
+  const connect_options& options() const noexcept { return options_; }
+  const http_peer& peer() const noexcept { return *peer_; }
+  const std::string& id() const noexcept { return id_; }
+  const wire::dialect& dialect() const noexcept { return dialect_; }
+  std::int64_t take_model_number() noexcept { return next_model_++; }
+  std::int64_t take_sampler_number() noexcept { return next_sampler_++; }
+  std::size_t max_chunk_datums() const noexcept { return max_chunk_datums_; }
+  std::size_t max_chunk_bytes() const noexcept { return max_chunk_bytes_; }
+
+  // The encoding of batches, remembered for this server once one of them was refused.
+  wire::encoding encoding() const noexcept { return encoding_; }
+  bool may_change_encoding() const noexcept { return !encoding_settled_ && options_.wire == wire_format::automatic; }
+  void change_encoding() noexcept {
+    encoding_ = encoding_ == wire::encoding::json ? wire::encoding::protobuf : wire::encoding::json;
+    encoding_settled_ = true;
+  }
+  void settle_encoding() noexcept { encoding_settled_ = true; }
+  bool has_forward_endpoint() const noexcept { return encoding_ == wire::encoding::json; }
+
+ private:
+  enum class state : unsigned char { none, starting, ready };
+
+  GRADWIRE_DECL void start();
+  GRADWIRE_DECL void create();
+  GRADWIRE_DECL void started(std::exception_ptr failure);
+  GRADWIRE_DECL void schedule_heartbeat();
+  GRADWIRE_DECL void beat();
+
+  friend struct running_operation;
+  network* net_;  // outlives the session's use of it: see session_handle
+  std::shared_ptr<const http_peer> peer_;
+  connect_options options_;
+  wire::dialect dialect_;
+  wire::encoding encoding_ = wire::encoding::protobuf;
+  std::string id_;
+  std::set<std::shared_ptr<running_operation>> running_;
+  std::vector<std::function<void(std::exception_ptr)>> waiting_;
+  std::exception_ptr lost_;  // the server ended the session
+  std::uint64_t heartbeat_timer_ = 0;
+  std::uint64_t keys_made_ = 0;
+  std::uint64_t key_base_ = 0;
+  std::int64_t next_model_ = 0;
+  std::int64_t next_sampler_ = 0;
+  std::size_t max_chunk_datums_ = 1024;
+  std::size_t max_chunk_bytes_ = 5'000'000;
+  state state_ = state::none;
+  bool encoding_settled_ = false;
+  bool closed_ = false;
+};
+
+// What the clients hold: the last one that goes away closes the session and stops the network.
+class session_handle {
+ public:
+  session_handle(std::shared_ptr<network> net, std::shared_ptr<session> opened)
+      : net_(std::move(net)), session_(std::move(opened)) {}
+  GRADWIRE_DECL ~session_handle();
+  session_handle(const session_handle&) = delete;
+  session_handle& operator=(const session_handle&) = delete;
+
+  const std::shared_ptr<session>& get() const noexcept { return session_; }
+  network& net() const noexcept { return *net_; }
+
+ private:
+  std::shared_ptr<network> net_;
+  std::shared_ptr<session> session_;
+};
+
+using session_owner = std::shared_ptr<session_handle>;
+
+// Text of an exception for a sentence about another one, without the library's name before it.
+GRADWIRE_DECL std::string text_of_error(const std::exception_ptr& failure);
+
+}  // namespace detail
+}  // namespace gradwire::inline v0
+
+#ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/trainer/impl/session.hpp>
+#endif
