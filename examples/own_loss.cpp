@@ -16,8 +16,7 @@ struct my_grpo {
     auto ratio = let<"ratio">(exp(logprobs - old_logprobs));
     auto gain = min(ratio * advantage, clamp(ratio, 1 - clip, 1 + clip) * advantage);
     auto kl = let<"kl">(k3(logprobs, ref_logprobs));  // exp(d) - d - 1, accurate near d = 0
-    return objective(mean_over_sequences(mean_over_tokens(beta * kl - gain)),
-                     metric<"kl">(mean_over_all_tokens(kl)),
+    return objective(mean_over_sequences(mean_over_tokens(beta * kl - gain)), metric<"kl">(mean_over_all_tokens(kl)),
                      metric<"clip_fraction">(mean_over_all_tokens(abs(ratio - 1) > clip)));
   }
 };
@@ -28,8 +27,7 @@ int main() {
   // [datum]
   datum d1{prompt(question) + response(good),  // weights 0 0 1 1 1: the targets are shifted by one
            old_logprobs = {-1.2, -0.4, -0.1}, ref_logprobs = {-1.1, -0.6, -0.1}, advantage = 0.7};
-  datum d2{prompt(question) + response(bad),
-           old_logprobs = {-0.9, -0.3}, ref_logprobs = {-1.0, -0.3},
+  datum d2{prompt(question) + response(bad), old_logprobs = {-0.9, -0.3}, ref_logprobs = {-1.0, -0.3},
            advantage = -0.7};
   batch data{group(d1, d2)};
   // [datum]

@@ -4,6 +4,7 @@
 # and name the file itself (the sentence stands on the user's line). With -DFIXED it must compile, without a word: so the
 # test fails when the mistake is no longer caught and when correct code is caught. Carets are off, because they echo the source and
 # the regex would match that.
+cmake_minimum_required(VERSION 3.25)
 file(STRINGS ${SOURCE} first LIMIT_COUNT 1)
 if(NOT first MATCHES "^// error: (.+)$")
   message(FATAL_ERROR "${SOURCE}: the first line must be: // error: <regex>")

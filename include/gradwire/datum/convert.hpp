@@ -50,7 +50,7 @@ inline double value_at(const numbers& from, std::size_t i) noexcept {
 
 // Integers above this size are not exact in T.
 template <class T>
-inline constexpr double largest_exact_integer = sizeof(T) == 4 ? 16777216.0 : 9007199254740992.0;
+inline constexpr double largest_exact_integer = sizeof(T) == 4 ? 16777216.0 : 9007199254740991.0;
 
 // out[i] = from[first + i * step]. Values that T cannot hold become inf, or lose their last digits if they are integers;
 // `unfit` finds them.

@@ -100,7 +100,7 @@ struct tensor_shape {
 };
 
 struct tensor_view {
-  std::string_view name;            // as it was asked for, or the wire name in a listing
+  std::string_view name;            // on the wire
   tensor_values data;               // flat, row-major
   std::string_view dtype;           // on the wire: "float32" or "int64"
   tensor_shape shape;               // {targets}, {targets, K}, or {1} for coarser values
@@ -161,9 +161,7 @@ class loss_inputs {
   tensor_view at(std::string_view name) const {
     const std::size_t slot = detail::find_slot(source_.infos, name);
     if (slot == detail::no_slot) missing(name);
-    tensor_view result = read(slot);
-    result.name = name;
-    return result;
+    return read(slot);
   }
   tensor_view operator[](std::string_view name) const { return at(name); }
   bool contains(std::string_view name) const noexcept {

@@ -114,6 +114,7 @@ class target_walk {
                                                                 std::size_t response, bool unplaceable) {
   auto distance = [given](std::size_t n) { return given > n ? given - n : n - given; };
   const bool two = response && response != targets;
+  const bool tie = two && distance(response) == distance(targets);
   const bool near_response = two && distance(response) < distance(targets);
   const std::size_t near = near_response ? response : targets;
   auto say = [&](std::initializer_list<word> reason) {
@@ -131,7 +132,7 @@ class target_walk {
     say({"the sequence starts with a response token, which is never a target, leave out its value"});
   }
   say({"that is ", distance(near), given > near ? " more than the " : " fewer than the ",
-       near_response ? "response tokens" : "targets"});
+       near_response ? "response tokens" : "targets", tie ? " and as many more than the response tokens" : ""});
   __builtin_unreachable();
 }
 

@@ -6,52 +6,82 @@
 
 namespace gradwire::inline v0 {
 
+namespace detail {
+
 // Two levels: an inner sum of up to 64 additions a lane, flushed into an outer one that also keeps what its own
-// roundings lost, so that the error stays that of 64 additions, about 1e-15, however long the row. Floats are widened
-// first.
+// roundings lost, so that the error stays that of 64 additions, about 1e-15, however long the row.
+template <class V>
+struct two_level_sum {
+  V inner{}, outer{}, lost{};
+
+  GRADWIRE_LANES_INLINE void flush() {
+    const V sum = outer + inner, taken = sum - outer;  // the exact error of a sum (Knuth)
+    lost += (outer - (sum - taken)) + (inner - taken);
+    outer = sum;
+    inner = V{};
+  }
+};
+
+// The lower or upper half of a block of floats as doubles. The builtins because GCC 12 otherwise takes four
+// instructions.
+template <bool Upper, class Isa>
+GRADWIRE_LANES_INLINE typename lanes<double, Isa>::vector_type widened(typename lanes<float, Isa>::vector_type x) {
+  using wide = typename lanes<double, Isa>::vector_type;
+  if constexpr (Isa::bytes == 16) {
+#if defined(__SSE2__) && !defined(__clang__)
+    if constexpr (Upper) x = __builtin_shufflevector(x, x, 2, 3, 2, 3);
+    return __builtin_ia32_cvtps2pd(x);
+#else
+    if constexpr (Upper) return __builtin_convertvector(__builtin_shufflevector(x, x, 2, 3), wide);
+    return __builtin_convertvector(__builtin_shufflevector(x, x, 0, 1), wide);
+#endif
+  } else if constexpr (Isa::bytes == 32) {
+    const auto half = Upper ? __builtin_shufflevector(x, x, 4, 5, 6, 7) : __builtin_shufflevector(x, x, 0, 1, 2, 3);
+#if defined(__AVX__) && !defined(__clang__)
+    return __builtin_ia32_cvtps2pd256(half);
+#else
+    return __builtin_convertvector(half, wide);
+#endif
+  } else {
+    const auto half = Upper ? __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15)
+                            : __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+#if defined(__AVX512F__) && !defined(__clang__)
+    return __builtin_ia32_cvtps2pd512_mask(half, wide{}, -1, 4);
+#else
+    return __builtin_convertvector(half, wide);
+#endif
+  }
+}
+
+}  // namespace detail
+
 template <class T, class Isa>
 struct accumulator {
   using wide = typename lanes<double, Isa>::vector_type;
-  static constexpr int parts = sizeof(double) / sizeof(T);  // blocks of doubles in a block of T
   static constexpr int block = 64;
 
-  wide inner[parts]{}, outer[parts]{}, lost[parts]{};
+  detail::two_level_sum<wide> low, high;  // of a block of floats both halves, of doubles only the first
   int pending = 0;
 
   GRADWIRE_LANES_INLINE void add(lanes<T, Isa> x) {
-    if constexpr (parts == 1) {
-      inner[0] += x.v;
+    if constexpr (sizeof(T) == 8) {
+      low.inner += x.v;
     } else {
-      typedef float half __attribute__((vector_size(Isa::bytes / 2)));
-      half low, high;
-      constexpr int n = lanes<double, Isa>::width;
-      if constexpr (n == 2) {
-        low = __builtin_shufflevector(x.v, x.v, 0, 1), high = __builtin_shufflevector(x.v, x.v, 2, 3);
-      } else if constexpr (n == 4) {
-        low = __builtin_shufflevector(x.v, x.v, 0, 1, 2, 3), high = __builtin_shufflevector(x.v, x.v, 4, 5, 6, 7);
-      } else {
-        low = __builtin_shufflevector(x.v, x.v, 0, 1, 2, 3, 4, 5, 6, 7);
-        high = __builtin_shufflevector(x.v, x.v, 8, 9, 10, 11, 12, 13, 14, 15);
-      }
-      inner[0] += __builtin_convertvector(low, wide);
-      inner[1] += __builtin_convertvector(high, wide);
+      low.inner += detail::widened<false, Isa>(x.v);
+      high.inner += detail::widened<true, Isa>(x.v);
     }
-    if (++pending == block) flush();
+    if (__builtin_expect(++pending == block, 0)) flush();
   }
 
   GRADWIRE_LANES_INLINE void flush() {
-    for (int i = 0; i < parts; ++i) {
-      const wide sum = outer[i] + inner[i], taken = sum - outer[i];  // the exact error of a sum (Knuth)
-      lost[i] += (outer[i] - (sum - taken)) + (inner[i] - taken);
-      outer[i] = sum;
-      inner[i] = wide{};
-    }
+    low.flush();
+    if constexpr (sizeof(T) == 4) high.flush();
     pending = 0;
   }
 
   GRADWIRE_LANES_INLINE double total() const {
-    wide large = outer[0], small = inner[0] + lost[0];
-    if constexpr (parts == 2) large += outer[1], small += inner[1] + lost[1];
+    wide large = low.outer, small = low.inner + low.lost;
+    if constexpr (sizeof(T) == 4) large += high.outer, small += high.inner + high.lost;
     double sum = 0, rest = 0;
     for (int i = 0; i < lanes<double, Isa>::width; ++i) sum += large[i], rest += small[i];
     return sum + rest;

@@ -37,7 +37,6 @@ class array {
   const T* begin() const noexcept { return data_; }
   const T* end() const noexcept { return data_ + size_; }
   const T& operator[](std::size_t i) const noexcept { return data_[i]; }
-  operator std::span<const T>() const noexcept { return {data_, size_}; }
   std::span<const T> span() const noexcept { return {data_, size_}; }
   const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
 

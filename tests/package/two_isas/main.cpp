@@ -5,6 +5,8 @@
 
 #include "two_isas.hpp"
 
+using namespace two_isas;
+
 static int wrong = 0;
 
 static void expect(const char* who, const char* what, double value, double expected) {
@@ -14,7 +16,7 @@ static void expect(const char* who, const char* what, double value, double expec
   }
 }
 
-static void check(const char* who, const evaluation& got) {
+static void check(const char* who, const outcome& got) {
   double loss = 0;
   for (int s = 0; s < sequences; ++s)
     for (int t = 0; t < length; ++t) {
@@ -30,7 +32,7 @@ static void check(const char* who, const evaluation& got) {
 }
 
 int main() {
-  evaluation baseline = evaluate_baseline(), native = evaluate_native();
+  outcome baseline = evaluate_baseline(), native = evaluate_native();
   check("baseline", baseline);
   check("native", native);
   std::printf("baseline runs on %d bytes, native on %d\n", baseline.lane_bytes, native.lane_bytes);

@@ -2,6 +2,7 @@
 # BASELINE and NATIVE are object files of one source, compiled for two instruction sets. What both define as a weak
 # symbol the linker keeps once, and it may keep the native one: so no such symbol of the library may use registers or
 # encodings that the baseline lacks, and no kernel may be among them.
+cmake_minimum_required(VERSION 3.25)
 foreach(which IN ITEMS BASELINE NATIVE)
   execute_process(COMMAND ${NM} --defined-only ${${which}} OUTPUT_VARIABLE listed COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[WVu] [^\n]+" weak_${which} "${listed}")

@@ -26,7 +26,9 @@ struct prepared_datum {
   wire::shape_type shape{};  // of the targets, and so of the logprobs
   wire::array<float> weights{}, logprobs{}, advantages{}, clip_low{}, clip_high{};
 
-  loss_columns columns() const { return {weights, logprobs, advantages, clip_low, clip_high}; }
+  loss_columns columns() const {
+    return {weights.span(), logprobs.span(), advantages.span(), clip_low.span(), clip_high.span()};
+  }
 };
 
 struct prepared_batch {
@@ -38,7 +40,7 @@ struct prepared_batch {
     std::vector<example> all;
     all.reserve(data.size());
     for (const auto& datum : data)
-      all.push_back({datum.tokens, datum.targets, datum.targets.size() / datum.tokens.size()});
+      all.push_back({datum.tokens.span(), datum.targets.span(), datum.targets.size() / datum.tokens.size()});
     return all;
   }
 };

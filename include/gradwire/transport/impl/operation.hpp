@@ -89,10 +89,11 @@ GRADWIRE_DECL operation_action operation::send(time_point now) {
   if (now >= deadline_) {
     const bool unknown = maybe_executed_ && record_.effect != effect::reads && request_id_.empty();
     const bool never_reached = unreached_since_ && !maybe_executed_ && request_id_.empty();
-    return fail(now, unknown ? errc::outcome_unknown : never_reached ? errc::transport : errc::timeout,
-                (never_reached ? "the trainer cannot be reached: " : "") + std::string("the deadline of " + detail::seconds_text(record_.time_limit_seconds) + " passed" +
-                    (request_id_.empty() ? "" : "; the trainer may still finish it") +
-                    (last_trouble_.empty() ? "" : "; last: " + last_trouble_));
+    std::string sentence = never_reached ? "the trainer cannot be reached: " : "";
+    sentence += "the deadline of " + detail::seconds_text(record_.time_limit_seconds) + " passed";
+    if (!request_id_.empty()) sentence += "; the trainer may still finish it";
+    if (!last_trouble_.empty()) sentence += "; last: " + last_trouble_;
+    return fail(now, unknown ? errc::outcome_unknown : never_reached ? errc::transport : errc::timeout, sentence);
   }
   ++attempts_;
   in_flight_ = true;

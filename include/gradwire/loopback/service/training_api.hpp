@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// forward, forward_backward and optim_step.
+#pragma once
+
+#include <cmath>
+
+#include <gradwire/loopback/service/batch.hpp>
+#include <gradwire/loopback/service/service.hpp>
+#include <gradwire/wire/protobuf.hpp>
+
+namespace gradwire::inline v0 {
+namespace loopback {
+namespace detail {
+
+// compute thread. Runs the batch on the model; gradients are added to those of earlier calls.
+inline example_logprobs run_model(model_entry& model, const prepared_batch& batch, std::vector<double>& losses) {
+  model.check_ready();
+  const auto examples = batch.examples();
+  losses.assign(examples.size(), 0);
+  const auto loss_of = [&](std::size_t i, std::span<const float> logprobs, std::span<float> slope) {
+    std::optional<std::size_t> bad;
+    losses[i] = sum_of_loss(batch.settings, batch.data[i].columns(), logprobs, slope, bad);
+    return bad;
+  };
+  if (batch.forward_only) {
+    auto logprobs = model.trained ? model.trained->forward(examples) : model.frozen->forward(examples);
+    for (std::size_t i = 0; i < logprobs.size(); ++i) loss_of(i, logprobs[i], {});
+    return logprobs;
+  }
+  if (!model.trained) throw refusal{400, "this model was created with base_only: it has no gradients; use forward"};
+  return model.trained->forward_backward(
+      examples, [&](std::size_t i, std::span<const float> logprobs, std::span<float> slope) {
+        if (const auto bad = loss_of(i, logprobs, slope))
+          throw refusal{400, "datum " + std::to_string(i) + ", token " + std::to_string(*bad) +
+                                 ": the loss or its gradient is not finite (logprob " + std::to_string(logprobs[*bad]) +
+                                 "); nothing of this request was accumulated"};
+      });
+}
+
+inline finished run_batch(service& it, model_entry& model, const prepared_batch& batch) {
+  it.count(batch.forward_only ? counter::forward : counter::forward_backward);
+  std::vector<double> losses;
+  auto logprobs = run_model(model, batch, losses);
+  wire::forward_backward_reply reply{.loss_fn_output_type = "scalar"};
+  reply.loss_fn_outputs.reserve(logprobs.size());
+  for (std::size_t i = 0; i < logprobs.size(); ++i)
+    reply.loss_fn_outputs.push_back(
+        {{"logprobs", wire::tensor(wire::array<float>(std::move(logprobs[i])), batch.data[i].shape)}});
+  double sum = 0;
+  for (const double loss : losses) sum += loss;
+  reply.metrics.push_back({"loss:sum", sum});
+  return {.result = std::move(reply)};
+}
+
+inline http_response forward_backward(service& it, call& request) {
+  const bool protobuf = wire::is_protobuf(request.request.header("Content-Type"));
+  auto given = protobuf ? wire::from_protobuf<wire::forward_backward_request>(request.request.body)
+                        : parse<wire::forward_backward_request>(request);
+  const auto entry = it.model(given.model_id);
+  auto batch = std::make_shared<const prepared_batch>(prepare(given, it.base.config()));
+  return it.submit(request, entry, given.seq_id, [&it, entry, batch] { return run_batch(it, *entry, *batch); });
+}
+
+inline void check_adam(const wire::adam_params& given) {
+  const auto require = [](bool holds, const char* name, const char* sentence) {
+    if (!holds) invalid({"adam_params", name}, "value_error", sentence);
+  };
+  const auto beta = [](double value) { return value >= 0 && value < 1; };
+  require(given.learning_rate >= 0 && std::isfinite(given.learning_rate), "learning_rate", "must be 0 or more");
+  require(beta(given.beta1), "beta1", "must be at least 0 and less than 1");
+  require(beta(given.beta2), "beta2", "must be at least 0 and less than 1");
+  require(given.eps > 0 && std::isfinite(given.eps), "eps", "must be more than 0");
+  require(given.weight_decay >= 0 && std::isfinite(given.weight_decay), "weight_decay", "must be 0 or more");
+  require(given.grad_clip_norm >= 0 && std::isfinite(given.grad_clip_norm), "grad_clip_norm", "must be 0 or more");
+}
+
+inline finished run_optim_step(service& it, model_entry& model, const wire::adam_params& given) {
+  model.check_ready();
+  if (!model.trained) throw refusal{400, "this model was created with base_only: it cannot be trained"};
+  it.count(counter::optim_step);
+  const auto done = model.trained->optim_step({.learning_rate = given.learning_rate,
+                                               .beta1 = given.beta1,
+                                               .beta2 = given.beta2,
+                                               .eps = given.eps,
+                                               .weight_decay = given.weight_decay,
+                                               .grad_clip_norm = given.grad_clip_norm});
+  const wire::optim_step_reply reply{{{"grad_norm", done.grad_norm},
+                                      {"clipped_grad_norm", done.clipped_grad_norm},
+                                      {"update_norm", done.update_norm},
+                                      {"param_norm", done.param_norm},
+                                      {"learning_rate", done.learning_rate},
+                                      {"step", static_cast<double>(done.step)}}};
+  return {.result = wire::to_json(reply, wire::nonfinite::null)};
+}
+
+inline http_response optim_step(service& it, call& request) {
+  const auto given = parse<wire::optim_step_request>(request);
+  const auto entry = it.model(given.model_id);
+  check_adam(given.adam_params);
+  if (given.grad_accumulation_normalization.value_or("none") != "none")
+    invalid({"grad_accumulation_normalization"}, "literal_error", "the embedded trainer adds gradients up: 'none'");
+  return it.submit(request, entry, given.seq_id,
+                   [&it, entry, adam = given.adam_params] { return run_optim_step(it, *entry, adam); });
+}
+
+}  // namespace detail
+}  // namespace loopback
+}  // namespace gradwire::inline v0

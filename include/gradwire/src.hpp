@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The code of the trainer side, compiled once: include this in exactly one .cpp of a program whose every file is
+// compiled with GRADWIRE_SEPARATE_COMPILATION defined. Without that definition this header does nothing that is needed.
+#pragma once
+
+#include <gradwire/trainer.hpp>
+#include <gradwire/transport/http_server.hpp>
+#include <gradwire/transport/runtime.hpp>
+//
+#include <gradwire/trainer/impl/accumulate.hpp>
+#include <gradwire/trainer/impl/model.hpp>
+#include <gradwire/trainer/impl/model_calls.hpp>
+#include <gradwire/trainer/impl/pass.hpp>
+#include <gradwire/trainer/impl/plain_batch.hpp>
+#include <gradwire/trainer/impl/sampling_client.hpp>
+#include <gradwire/trainer/impl/service_client.hpp>
+#include <gradwire/trainer/impl/session.hpp>
+#include <gradwire/trainer/impl/training_core.hpp>
+#include <gradwire/transport/impl/http_server.hpp>
+#include <gradwire/transport/impl/operation.hpp>
+#include <gradwire/transport/impl/runtime.hpp>
+#include <gradwire/transport/impl/server_text.hpp>
