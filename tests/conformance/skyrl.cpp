@@ -14,8 +14,8 @@
 using namespace gradwire;
 using namespace gradwire::fields;
 using checks::check;
-using checks::text_of;
 using checks::require;
+using checks::text_of;
 
 namespace {
 
@@ -83,7 +83,7 @@ int main(int count, char** arguments) {
     double first = 0, last = 0;
     for (int i = 0; i < 8; ++i) {
       auto step = trainer->forward_backward(data, server_loss::cross_entropy{});
-      auto optim = trainer->optim_step({.learning_rate = 2e-2});
+      auto optim = trainer->optim_step({.learning_rate = 1e-2});
       const training_step done = step.result();
       optim.result();
       last = cross_entropy(done.logprobs, data);
@@ -123,6 +123,21 @@ int main(int count, char** arguments) {
     }
     require(worst <= 1e-3, "off by " + text_of(worst));
     return "largest difference " + text_of(worst);
+  });
+
+  check("the gradient of a custom loss is the user's: linear, whatever its sign", [&] {
+    auto client = skyrl->create_training_client({.base_model = model, .lora_rank = 8}).result();
+    const auto norm = [&](double factor) {
+      client.forward_backward_custom(data, factor * sum_over_all_tokens(-logprobs)).result();
+      for (const named_value& metric : client.optim_step({.learning_rate = 0}).result().metrics)
+        if (metric.name.ends_with("grad_norm")) return metric.value;
+      throw std::runtime_error("the server reports no gradient norm");
+    };
+    const double one = norm(1), hundred = norm(100), minus = norm(-1);
+    require(one > 0.1, "the norm is " + text_of(one));
+    require(std::abs(hundred / (100 * one) - 1) < 1e-4 && std::abs(minus / one - 1) < 1e-4,
+            "norms of L, 100 L and -L: " + text_of(one) + ", " + text_of(hundred) + ", " + text_of(minus));
+    return "norms of L, 100 L and -L: " + text_of(one) + ", " + text_of(hundred) + ", " + text_of(minus);
   });
 
   check("a custom loss with weights of both signs does what it says", [&] {
@@ -166,10 +181,13 @@ int main(int count, char** arguments) {
       return false;
     };
     require(refused([&] {
-              skyrl->create_training_client_from_state(from_state_options{.path = "tinker://model_nothing/weights/none"}).result();
+              skyrl
+                  ->create_training_client_from_state(from_state_options{.path = "tinker://model_nothing/weights/none"})
+                  .result();
             }),
             "a checkpoint that does not exist was accepted");
-    require(refused([&] { trainer->save_state(save_state_options{.name = "after-8-steps"}).result(); }), "a used name was accepted");
+    require(refused([&] { trainer->save_state(save_state_options{.name = "after-8-steps"}).result(); }),
+            "a used name was accepted");
     return std::string{};
   });
   return checks::conclude();

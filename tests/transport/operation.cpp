@@ -190,7 +190,8 @@ BOOST_AUTO_TEST_CASE(protobuf_is_a_result_without_being_looked_at) {
 BOOST_AUTO_TEST_CASE(an_error_member_fails_the_operation) {
   play p;
   p.begin().reply(accepted);
-  p.reply(json(200, R"({"error":"loss is not finite","category":"user"})")).must_fail(errc::status, "loss is not finite");
+  p.reply(json(200, R"({"error":"loss is not finite","category":"user"})"))
+      .must_fail(errc::status, "loss is not finite");
   BOOST_TEST(std::string(p.machine->failure()->what()).find("user") != std::string::npos);
   BOOST_TEST(std::string(p.machine->failure()->what()).find("request r-1") != std::string::npos);
 }
@@ -268,15 +269,17 @@ BOOST_AUTO_TEST_CASE(retry_after_is_obeyed_at_submit_and_at_poll) {
 
 BOOST_AUTO_TEST_CASE(retry_after_of_every_form) {
   using detail::retry_after_seconds;
-  const auto with = [](std::string value) { return retry_after_seconds(json(429, "", {{"Retry-After", std::move(value)}})); };
+  const auto with = [](std::string value) {
+    return retry_after_seconds(json(429, "", {{"Retry-After", std::move(value)}}));
+  };
   BOOST_TEST(with("3").value() == 3.0);
   BOOST_TEST(with("0.5").value() == 0.5);
   BOOST_TEST(with("1e9").value() == 1e9);  // the deadline clamps it
   BOOST_TEST(!with("-1").has_value());
   BOOST_TEST(!with("soon").has_value());
   BOOST_TEST(!with("").has_value());
-  const auto dated = retry_after_seconds(json(503, "", {{"Date", "Sat, 21 Nov 2026 10:00:00 GMT"},
-                                                        {"Retry-After", "Sat, 21 Nov 2026 10:01:30 GMT"}}));
+  const auto dated = retry_after_seconds(
+      json(503, "", {{"Date", "Sat, 21 Nov 2026 10:00:00 GMT"}, {"Retry-After", "Sat, 21 Nov 2026 10:01:30 GMT"}}));
   BOOST_TEST(dated.value() == 90.0);
 }
 
@@ -339,7 +342,10 @@ BOOST_AUTO_TEST_CASE(a_server_that_dies_after_the_submit_leaves_the_outcome_unkn
 
 BOOST_AUTO_TEST_CASE(a_restarted_server_does_not_know_the_future) {
   play p;
-  p.begin().reply(accepted).reply(json(404, R"({"detail":"Future not found"})")).must_fail(errc::outcome_unknown, "Future not found");
+  p.begin()
+      .reply(accepted)
+      .reply(json(404, R"({"detail":"Future not found"})"))
+      .must_fail(errc::outcome_unknown, "Future not found");
   play q(effect::reads);
   q.begin().reply(accepted).reply(json(404, R"({"detail":"Future not found"})")).must_fail(errc::status);
 }
@@ -368,14 +374,18 @@ BOOST_AUTO_TEST_CASE(client_errors_are_final_and_quoted) {
 BOOST_AUTO_TEST_CASE(validation_lists_become_a_sentence) {
   play p;
   p.begin()
-      .reply(json(422, R"({"detail":[{"type":"missing","loc":["body","seq_id"],"msg":"Field required","input":{"x":1}}]})"))
+      .reply(json(422,
+                  R"({"detail":[{"type":"missing","loc":["body","seq_id"],"msg":"Field required","input":{"x":1}}]})"))
       .must_fail(errc::status, "body.seq_id: Field required");
 }
 
 BOOST_AUTO_TEST_CASE(a_failed_future_is_final_at_the_poll) {
   for (int status : {400, 401, 403, 409, 422}) {
     play p;
-    p.begin().reply(accepted).reply(json(status, R"({"detail":"Sequence conflict: expected 5, got 7."})")).must_fail(errc::status, "expected 5");
+    p.begin()
+        .reply(accepted)
+        .reply(json(status, R"({"detail":"Sequence conflict: expected 5, got 7."})"))
+        .must_fail(errc::status, "expected 5");
   }
 }
 
@@ -389,7 +399,9 @@ BOOST_AUTO_TEST_CASE(a_400_without_a_body_is_a_proxys_and_asked_again_three_time
 BOOST_AUTO_TEST_CASE(redirects_are_refused) {
   for (int status : {301, 302, 307, 308}) {
     play p;
-    p.begin().reply(json(status, "", {{"Location", "http://elsewhere/"}})).must_fail(errc::protocol, "redirect to http://elsewhere/");
+    p.begin()
+        .reply(json(status, "", {{"Location", "http://elsewhere/"}}))
+        .must_fail(errc::protocol, "redirect to http://elsewhere/");
     BOOST_TEST(p.sent.size() == 1u);
   }
 }
@@ -438,7 +450,9 @@ BOOST_AUTO_TEST_CASE(closing_ends_it_wherever_it_is) {
 
 BOOST_AUTO_TEST_CASE(a_server_text_cannot_break_a_log) {
   play p;
-  p.begin().reply({422, {}, std::string("bad\x1b[31m\x00 text\n", 15) + std::string(100000, 'x')}).must_fail(errc::status, "\\x1b");
+  p.begin()
+      .reply({422, {}, std::string("bad\x1b[31m\x00 text\n", 15) + std::string(100000, 'x')})
+      .must_fail(errc::status, "\\x1b");
   BOOST_TEST(std::string(p.machine->failure()->what()).size() < 4096u);
 }
 

@@ -146,6 +146,7 @@ class training_model {
   // optimizer is asked for and not there; nothing is changed then.
   GRADWIRE_DECL void load(const std::filesystem::path& directory, bool with_optimizer);
 
+  // What lies in a directory: a save(), a PEFT adapter, or a Hugging Face model (rank 0).
   GRADWIRE_DECL static training_summary describe(const std::filesystem::path& directory);
 
   // One trained tensor, for tests and research: its value or its accumulated gradient, row-major. Names as in save().

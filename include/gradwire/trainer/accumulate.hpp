@@ -20,14 +20,15 @@ namespace gradwire::inline v0 {
 
 template <class Batch>
 struct accumulated {
-  Batch whole;                       // all parts, one after the other
-  std::vector<std::size_t> borders;  // the first sequence of each part but the first
+  Batch whole{};                       // all parts, one after the other
+  std::vector<std::size_t> borders{};  // the first sequence of each part but the first
 };
 
 namespace detail {
 
 // The parts one after the other. Throws error{data} when they do not go together.
-GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<const batch_state>> parts, const field_info* const* infos);
+GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<const batch_state>> parts,
+                                                     const field_info* const* infos);
 
 template <class T, class... Fields>
 accumulated<batch<T, Fields...>> accumulate_range(std::span<const batch<T, Fields...>> parts) {
@@ -46,8 +47,8 @@ accumulated<batch<T, Fields...>> accumulate_range(std::span<const batch<T, Field
 }  // namespace detail
 
 template <class T, class... Fields, class... Rest>
-  requires(std::same_as<Rest, batch<T, Fields...>> && ...)
-auto accumulate(const batch<T, Fields...>& first, const Rest&... rest) {
+requires(std::same_as<Rest, batch<T, Fields...>>&&...) auto accumulate(const batch<T, Fields...>& first,
+                                                                       const Rest&... rest) {
   const batch<T, Fields...> parts[] = {first, rest...};
   return detail::accumulate_range(std::span<const batch<T, Fields...>>(parts));
 }

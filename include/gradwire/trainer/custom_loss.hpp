@@ -86,8 +86,10 @@ loss_function make_loss_function(const batch<T, Fields...>& data, Loss&& given) 
     check_level(erase_type(data), over_candidates, false);
     return [data, loss](const shared<block>& arrived) -> computed_loss {
       constexpr auto variable = [] {
-        if constexpr (over_candidates) return fields::candidate_logprobs;
-        else return fields::logprobs;
+        if constexpr (over_candidates)
+          return fields::candidate_logprobs;
+        else
+          return fields::logprobs;
       }();
       const auto known = with(variable = as_column_of<T>(arrived, data.layout_handle(), variable.level), data);
       auto found = evaluate(*loss, wrt(variable), at(known));

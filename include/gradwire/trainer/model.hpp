@@ -43,7 +43,9 @@ class model : public std::enable_shared_from_this<model> {
   GRADWIRE_DECL std::shared_ptr<gradient_window> begin_pass();
   // `partly`: the trainer holds a part of this call's gradient, or may hold it.
   GRADWIRE_DECL void end_pass(const std::shared_ptr<gradient_window>& window, std::exception_ptr failure, bool partly);
-  std::shared_ptr<gradient_window> close_window() { return std::exchange(window_, std::make_shared<gradient_window>()); }
+  std::shared_ptr<gradient_window> close_window() {
+    return std::exchange(window_, std::make_shared<gradient_window>());
+  }
 
   // Set when the gradients on the trainer are not what the calls say, until a state is loaded.
   void taint(std::string why) {
@@ -58,8 +60,10 @@ class model : public std::enable_shared_from_this<model> {
 
  private:
   GRADWIRE_DECL void start_next();
-  GRADWIRE_DECL void attempt(make_type make, time_point deadline, release_type acknowledged, done_type done, bool may_follow);
-  GRADWIRE_DECL bool settle_sequence(const operation& machine, std::int64_t seq_id, std::uint64_t epoch, bool acknowledged);
+  GRADWIRE_DECL void attempt(make_type make, time_point deadline, release_type acknowledged, done_type done,
+                             bool may_follow);
+  GRADWIRE_DECL bool settle_sequence(const operation& machine, std::int64_t seq_id, std::uint64_t epoch,
+                                     bool acknowledged);
 
   std::shared_ptr<session> session_;
   std::string id_;

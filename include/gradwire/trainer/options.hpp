@@ -19,41 +19,41 @@ enum class wire_format : unsigned char {
 };
 
 struct connect_options {
-  std::string token;                      // the API key; "": none
-  std::string ca_file;                    // PEM file of the certificates to trust; "": the system's
-  std::string dialect;                    // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
+  std::string token{};    // the API key; "": none
+  std::string ca_file{};  // PEM file of the certificates to trust; "": the system's
+  std::string dialect{};  // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
   wire_format wire = wire_format::automatic;
   double operation_timeout_seconds = 1800;  // from a call to its outcome, whatever the server does
   double heartbeat_seconds = 10;            // 0: none
   double first_contact_seconds = 5;         // how long a server may be unreachable when the session is made
   retry_policy retry{};                     // pauses and limits of every operation
   runtime_options connections{};            // how many
-  std::vector<std::string> tags;            // shown by the server beside the session
+  std::vector<std::string> tags{};          // shown by the server beside the session
   std::string sdk_version = "0.25.0";       // the protocol's version that this client speaks
 };
 
 struct training_client_options {
-  std::string base_model;           // as the server calls it
-  int lora_rank = 32;               // 0: every parameter, where the server can
-  std::optional<double> lora_alpha; // only where the server takes it
-  std::optional<std::int64_t> seed; // of the adapter's random start
+  std::string base_model{};            // as the server calls it
+  int lora_rank = 32;                  // 0: every parameter, where the server can
+  std::optional<double> lora_alpha{};  // only where the server takes it
+  std::optional<std::int64_t> seed{};  // of the adapter's random start
   bool train_unembed = true;
   bool train_mlp = true;
   bool train_attn = true;
 };
 
 struct from_state_options {
-  std::string path;            // what save_state() gave
+  std::string path{};          // what save_state() gave
   bool with_optimizer = true;  // go on with the optimizer's state too
 };
 
 struct reference_options {
-  std::string base_model;  // the untrained model
+  std::string base_model{};  // the untrained model
 };
 
 struct sampling_client_options {
-  std::string model_path;  // what save_weights_for_sampler() gave, or …
-  std::string base_model;  // … a model as the server calls it
+  std::string model_path{};  // what save_weights_for_sampler() gave, or …
+  std::string base_model{};  // … a model as the server calls it
 };
 
 // AdamW with decoupled weight decay.
@@ -68,7 +68,7 @@ struct optim_step_options {
 };
 
 struct save_state_options {
-  std::string name;        // letters, digits, '_', '-', '.'
+  std::string name{};      // letters, digits, '_', '-', '.'
   bool overwrite = false;  // replace a state of that name, where the server can
 };
 
@@ -79,12 +79,12 @@ enum class checkpoint : unsigned char {
 };
 
 struct save_weights_options {
-  std::string name;  // letters, digits, '_', '-', '.'
+  std::string name{};  // letters, digits, '_', '-', '.'
   checkpoint type = checkpoint::base;
 };
 
 struct load_state_options {
-  std::string path;            // what save_state() gave
+  std::string path{};          // what save_state() gave
   bool with_optimizer = true;  // also the optimizer's state
 };
 
@@ -94,10 +94,10 @@ struct sample_options {
   double temperature = 1;  // 0: the most probable token
   int top_k = -1;          // -1: all
   double top_p = 1;
-  std::optional<std::int64_t> seed;
-  std::vector<std::string> stop;       // texts to stop at, or …
-  std::vector<std::int64_t> stop_ids;  // … token ids; both empty: the model's own end of text
-  bool prompt_logprobs = false;        // also the logprobs of the prompt's tokens
+  std::optional<std::int64_t> seed{};
+  std::vector<std::string> stop{};       // texts to stop at, or …
+  std::vector<std::int64_t> stop_ids{};  // … token ids; both empty: the model's own end of text
+  bool prompt_logprobs = false;          // also the logprobs of the prompt's tokens
 };
 
 }  // namespace gradwire::inline v0

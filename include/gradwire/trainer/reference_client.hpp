@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A frozen model: what a trainer was at one moment, or an untrained base. It only runs forward, with the same arithmetic
-// as the trainer, so that the difference of two logprobs is that of the weights. Freed when its last handle goes.
+// A frozen model: what a trainer was at one moment, or an untrained base. It only runs forward, with the same
+// arithmetic as the trainer, so that the difference of two logprobs is that of the weights. Freed when its last handle
+// goes.
 #pragma once
 
 #include <memory>

@@ -17,7 +17,7 @@
 namespace gradwire::inline v0 {
 
 struct named_value {
-  std::string name;  // "kl", "loss:sum"
+  std::string name{};  // "kl", "loss:sum"
   double value = 0;
   friend bool operator==(const named_value&, const named_value&) = default;
 };
@@ -36,61 +36,62 @@ inline double value_of(const std::vector<named_value>& values, std::string_view 
 // The logprobs of a batch, one row a datum, one value a target (per candidate: K planes). It is a column:
 // `with(ref_logprobs = reference.forward(data).result(), data)`.
 struct forward_result {
-  column<float> logprobs;
-  std::size_t tokens = 0;       // targets that were run
-  double elapsed_seconds = 0;   // from the call to the result
+  column<float> logprobs{};
+  std::size_t tokens = 0;      // targets that were run
+  double elapsed_seconds = 0;  // from the call to the result
 
   std::size_t size() const noexcept { return logprobs.data() ? logprobs.shape().sequences() : 0; }
   std::span<const float> operator[](std::size_t datum) const noexcept { return logprobs[datum]; }
 };
 
 struct training_step {
-  double loss = std::numeric_limits<double>::quiet_NaN();  // the custom loss's value, or what the server reports as its loss
-  std::vector<named_value> metrics;  // the loss's own, and the server's; "loss:sum" is the loss, "surrogate_loss:sum" what
-                                     // the server computed from the gradient that it was sent
-  column<float> logprobs;            // before the step, as in forward_result; empty where the server gives none back
-  std::size_t tokens = 0;            // targets that were trained on, masked ones included
-  double counted_tokens = 0;         // of these, with a weight that is not 0
-  double elapsed_seconds = 0;        // from the call to the result
+  double loss =
+      std::numeric_limits<double>::quiet_NaN();  // the custom loss's value, or what the server reports as its loss
+  std::vector<named_value> metrics{};  // the loss's own, and the server's; "loss:sum" is the loss, "surrogate_loss:sum"
+                                       // what the server computed from the gradient that it was sent
+  column<float> logprobs{};    // before the step, as in forward_result; empty where the server gives none back
+  std::size_t tokens = 0;      // targets that were trained on, masked ones included
+  double counted_tokens = 0;   // of these, with a weight that is not 0
+  double elapsed_seconds = 0;  // from the call to the result
 
   double metric(std::string_view name) const noexcept { return detail::value_of(metrics, name); }  // NaN: there is none
 };
 
 struct optimizer_step {
-  std::vector<named_value> metrics;  // what the server reports: a gradient norm, a learning rate
+  std::vector<named_value> metrics{};  // what the server reports: a gradient norm, a learning rate
   double elapsed_seconds = 0;
 
   double metric(std::string_view name) const noexcept { return detail::value_of(metrics, name); }  // NaN: there is none
 };
 
 struct saved_weights {
-  std::string path;  // for load_state, create_training_client_from_state, create_sampling_client
+  std::string path{};  // for load_state, create_training_client_from_state, create_sampling_client
   double elapsed_seconds = 0;
 };
 
 struct loaded_state {
-  std::string path;
+  std::string path{};
   double elapsed_seconds = 0;
 };
 
 enum class stop_reason : unsigned char { stop, length };
 
 struct sample {
-  std::vector<std::int32_t> tokens;
-  std::vector<float> logprobs;  // of these tokens, under the sampling distribution
+  std::vector<std::int32_t> tokens{};
+  std::vector<float> logprobs{};  // of these tokens, under the sampling distribution
   gradwire::stop_reason stop_reason = gradwire::stop_reason::stop;
-  std::string sequence_id;      // the server's name of it, "" where there is none
+  std::string sequence_id{};  // the server's name of it, "" where there is none
 };
 
 struct samples {
-  std::vector<sample> sequences;
-  std::vector<float> prompt_logprobs;  // one a prompt token, NaN for the first; empty unless asked for
-  std::size_t tokens = 0;              // sampled, all sequences
+  std::vector<sample> sequences{};
+  std::vector<float> prompt_logprobs{};  // one a prompt token, NaN for the first; empty unless asked for
+  std::size_t tokens = 0;                // sampled, all sequences
   double elapsed_seconds = 0;
 };
 
 struct model_description {
-  std::string name;
+  std::string name{};
   std::int64_t max_context_length = 0;  // tokens; 0: not said
 };
 

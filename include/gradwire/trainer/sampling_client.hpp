@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <gradwire/trainer/session.hpp>
 #include <gradwire/trainer/results.hpp>
+#include <gradwire/trainer/session.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
@@ -29,8 +29,10 @@ struct sampling_core {
   std::shared_ptr<sampling_session> sampled;  // operations hold this, so that they do not keep the client open
 };
 
-GRADWIRE_DECL future<samples> run_sample(const sampling_core& core, std::vector<std::int64_t> prompt, sample_options options);
-GRADWIRE_DECL future<std::vector<float>> run_compute_logprobs(const sampling_core& core, std::vector<std::int64_t> tokens);
+GRADWIRE_DECL future<samples> run_sample(const sampling_core& core, std::vector<std::int64_t> prompt,
+                                         sample_options options);
+GRADWIRE_DECL future<std::vector<float>> run_compute_logprobs(const sampling_core& core,
+                                                              std::vector<std::int64_t> tokens);
 
 template <class Range>
 concept token_range = std::ranges::input_range<Range> && std::integral<std::ranges::range_value_t<Range>>;

@@ -18,14 +18,14 @@ namespace gradwire::inline v0 {
 namespace server_loss {
 
 struct setting {
-  std::string name;
+  std::string name{};
   std::variant<double, std::string> value = 0.0;  // text only where the server takes it
 };
 
 // Any loss of a server by its name.
 struct named {
-  std::string name;
-  std::vector<setting> config;
+  std::string name{};
+  std::vector<setting> config{};
   std::vector<std::string> inputs = {"target_tokens", "logprobs", "advantages"};  // what it reads, by wire name
 };
 

@@ -2,8 +2,8 @@
 // The connection to a trainer, and the maker of clients. Nothing is sent before the first client is made: an address
 // that is wrong is told at once, a server that does not answer by the first future.
 //
-//   auto service = service_client::connect(server.endpoint());   // or connect("http://…", {.token = key}), or connect()
-//   auto trainer = service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = 8}).result();
+//   auto service = service_client::connect(server.endpoint());   // or connect("http://…", {.token = key}), or
+//   connect() auto trainer = service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = 8}).result();
 #pragma once
 
 #include <memory>
@@ -22,8 +22,8 @@ namespace gradwire::inline v0 {
 
 class service_client {
  public:
-  // Throws error{config} for an address, key or option that cannot be right, and for a key that would go over plain http
-  // to another machine.
+  // Throws error{config} for an address, key or option that cannot be right, and for a key that would go over plain
+  // http to another machine.
   GRADWIRE_DECL static service_client connect(const endpoint& where, connect_options options = {});
   static service_client connect(const std::string& address, connect_options options = {}) {
     return connect(endpoint{address, ""}, std::move(options));
@@ -32,7 +32,8 @@ class service_client {
   GRADWIRE_DECL static service_client connect();
 
   // Over another network than the real one: for tests and for traffic that is already somebody's own.
-  GRADWIRE_DECL static service_client connect_through(std::shared_ptr<network> net, const endpoint& where, connect_options options = {});
+  GRADWIRE_DECL static service_client connect_through(std::shared_ptr<network> net, const endpoint& where,
+                                                      connect_options options = {});
 
   GRADWIRE_DECL future<training_client> create_training_client(const training_client_options& options);
 

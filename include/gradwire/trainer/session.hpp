@@ -26,7 +26,7 @@ struct running_operation;
 
 // An operation's outcome: exactly one of the two. `failure_body` is what the server said beside its sentence.
 struct operation_outcome {
-  std::exception_ptr failure;
+  std::exception_ptr failure{};
   operation_result* result = nullptr;
   const operation* machine = nullptr;
 };

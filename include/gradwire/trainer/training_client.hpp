@@ -41,9 +41,11 @@ class training_client {
     return core().forward(detail::erase_type(data));
   }
 
-  // One of the server's own losses: server_loss::cross_entropy{}, server_loss::ppo{…} … Adds to the gradients on the server.
+  // One of the server's own losses: server_loss::cross_entropy{}, server_loss::ppo{…} … Adds to the gradients on the
+  // server.
   template <class T, class... Fields>
-  future<training_step> forward_backward(const batch<T, Fields...>& data, const std::convertible_to<server_loss::named> auto& loss) {
+  future<training_step> forward_backward(const batch<T, Fields...>& data,
+                                         const std::convertible_to<server_loss::named> auto& loss) {
     return core().forward_backward(detail::erase_type(data), server_loss::named(loss));
   }
 
@@ -85,7 +87,8 @@ class training_client {
   template <class Data, class Batch, class Loss>
   future<training_step> custom(const Data& data, const Batch& whole, Loss&& loss) {
     try {
-      return core().forward_backward_custom(detail::erase_type(data), detail::make_loss_function(whole, std::forward<Loss>(loss)));
+      return core().forward_backward_custom(detail::erase_type(data),
+                                            detail::make_loss_function(whole, std::forward<Loss>(loss)));
     } catch (const error&) {
       return detail::failed_future<training_step>(std::current_exception());
     }

@@ -20,8 +20,8 @@ namespace detail {
 // A loss on a batch whose types are gone: value, metrics, and the slope in the batch's type and layout.
 struct computed_loss {
   double loss = 0;
-  std::vector<named_value> metrics;
-  shared<block> slope;
+  std::vector<named_value> metrics{};
+  shared<block> slope{};
 };
 using loss_function = std::function<computed_loss(const shared<block>& logprobs)>;  // logprobs are float32
 
@@ -67,23 +67,24 @@ GRADWIRE_DECL void check_name(const std::string& name);  // of a checkpoint; thr
 
 // One pass over a batch: sends the requests of all its chunks and collects their replies.
 struct pass_request {
-  std::shared_ptr<model> on;
-  std::string name;  // for errors
+  std::shared_ptr<model> on{};
+  std::string name{};  // for errors
   bool forward_only = false;
   std::string loss = "cross_entropy";
-  std::vector<server_loss::setting> config;
-  std::vector<chunk_range> chunks;
+  std::vector<server_loss::setting> config{};
+  std::vector<chunk_range> chunks{};
   std::size_t tokens = 0;  // values of the whole batch, for the size of the replies
-  std::function<std::vector<wire::datum>(chunk_range)> datums;
+  std::function<std::vector<wire::datum>(chunk_range)> datums{};
   time_point deadline{};
 };
 // What became of it. `partly`: a part of its gradients is on the server, or may be.
 struct pass_outcome {
-  std::exception_ptr failure;
+  std::exception_ptr failure{};
   bool partly = false;
-  std::vector<wire::forward_backward_reply> replies;  // one a chunk
+  std::vector<wire::forward_backward_reply> replies{};  // one a chunk
 };
-GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged, std::function<void(pass_outcome)> done);
+GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged,
+                            std::function<void(pass_outcome)> done);
 
 }  // namespace detail
 }  // namespace gradwire::inline v0

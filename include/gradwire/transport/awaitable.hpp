@@ -33,7 +33,8 @@ auto future<T>::async_wait(CompletionToken&& token) && {
           handler_type handler;
           work_type work;
         };
-        auto waiting = std::make_shared<waiting_handler>(waiting_handler{std::move(handler), boost::asio::make_work_guard(executor)});
+        auto waiting = std::make_shared<waiting_handler>(
+            waiting_handler{std::move(handler), boost::asio::make_work_guard(executor)});
         detail::future_access<T>::then(std::move(from), [waiting](std::exception_ptr failed, T* value) {
           auto where = waiting->work.get_executor();
           boost::asio::post(where, [waiting, failed, v = value ? std::move(*value) : T()]() mutable {

@@ -7,8 +7,8 @@
 namespace gradwire::inline v0 {
 
 struct endpoint {
-  std::string url;    // http://127.0.0.1:8000, https://host/prefix
-  std::string token;  // the API key; "" for a trainer that wants none
+  std::string url{};    // http://127.0.0.1:8000, https://host/prefix
+  std::string token{};  // the API key; "" for a trainer that wants none
 };
 
 }  // namespace gradwire::inline v0

@@ -93,8 +93,9 @@ struct future_core {
     if (!limit) {
       finished.wait(lock, is_done);
     } else if (!finished.wait_for(lock, *limit, is_done)) {
-      throw error(errc::timeout, "the operation is not finished within the time given to result(); it goes on, and "
-                                 "result() may be called again");
+      throw error(errc::timeout,
+                  "the operation is not finished within the time given to result(); it goes on, and "
+                  "result() may be called again");
     }
     received = true;
     if (failure) std::rethrow_exception(failure);

@@ -9,8 +9,8 @@
 namespace gradwire::inline v0 {
 
 struct http_header {
-  std::string name;
-  std::string value;
+  std::string name{};
+  std::string value{};
 };
 
 namespace detail {
@@ -36,17 +36,17 @@ inline std::string_view find_header(const std::vector<http_header>& headers, std
 
 struct http_request {
   std::string method = "POST";
-  std::string target;                // path and query as on the request line; starts with '/'
-  std::vector<http_header> headers;  // without Host, Content-Length and Connection, which the transport writes
-  std::string body;
+  std::string target{};                // path and query as on the request line; starts with '/'
+  std::vector<http_header> headers{};  // without Host, Content-Length and Connection, which the transport writes
+  std::string body{};
 
   std::string_view header(std::string_view name) const noexcept { return detail::find_header(headers, name); }
 };
 
 struct http_response {
   int status = 200;
-  std::vector<http_header> headers;
-  std::string body;
+  std::vector<http_header> headers{};
+  std::string body{};
 
   std::string_view header(std::string_view name) const noexcept { return detail::find_header(headers, name); }
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small HTTP/1.1 server for the embedded trainer. It listens on 127.0.0.1 only and refuses what a browser or a
 // confused proxy could send it: a Host that is not loopback (421), an Origin (403), a request with two framings, an
-// unknown Transfer-Encoding or a doubled Host (400 and close), a body over the limit (413), a head that takes longer than 10 s.
+// unknown Transfer-Encoding or a doubled Host (400 and close), a body over the limit (413), a head that takes longer
+// than 10 s.
 //
 //   http_server server({}, [](http_request request, http_server::responder respond) {
 //     respond({.status = 200, .headers = {{"Content-Type", "application/json"}}, .body = "{}"});
@@ -24,11 +25,11 @@ struct http_server_state;
 }
 
 struct http_server_options {
-  std::uint16_t port = 0;                     // 0: the system chooses; see http_server::port()
+  std::uint16_t port = 0;                        // 0: the system chooses; see http_server::port()
   std::size_t body_limit = 1024u * 1024 * 1024;  // bytes of a request body; more is answered with 413
-  std::size_t max_connections = 1024;         // more are answered with 503
-  double head_timeout_seconds = 10;           // from the first byte of a request to the end of its head
-  double idle_timeout_seconds = 300;          // between two requests of one connection, and for a body to arrive
+  std::size_t max_connections = 1024;            // more are answered with 503
+  double head_timeout_seconds = 10;              // from the first byte of a request to the end of its head
+  double idle_timeout_seconds = 300;             // between two requests of one connection, and for a body to arrive
 };
 
 class http_server {

@@ -27,9 +27,9 @@ constexpr duration in_seconds(double seconds) {
 
 // Whom a request goes to. The key is written into the request's head by the transport and stands nowhere else.
 struct http_peer {
-  url address;
-  secret key;
-  std::string ca_file;                 // PEM file with the certificates to trust; "": the system's
+  url address{};
+  secret key{};
+  std::string ca_file{};               // PEM file with the certificates to trust; "": the system's
   double connect_timeout_seconds = 5;  // for name lookup, TCP and TLS together
 };
 
@@ -37,17 +37,17 @@ struct http_peer {
 enum class traffic : unsigned char { control, submit, poll };
 
 struct http_call {
-  std::shared_ptr<const http_peer> to;
-  std::shared_ptr<const http_request> request;  // shared, so that a retry sends the same bytes
-  time_point deadline{};                        // for the whole exchange, header and body of the reply included
-  std::size_t reply_limit = 1 << 20;            // bytes of the reply's body
+  std::shared_ptr<const http_peer> to{};
+  std::shared_ptr<const http_request> request{};  // shared, so that a retry sends the same bytes
+  time_point deadline{};                          // for the whole exchange, header and body of the reply included
+  std::size_t reply_limit = 1 << 20;              // bytes of the reply's body
   traffic kind = traffic::submit;
 };
 
 struct http_failure {
   errc kind = errc::transport;  // transport, timeout, protocol or closed
   bool executed = false;        // true: the server may have acted on the request
-  std::string sentence;
+  std::string sentence{};
 };
 
 using http_outcome = std::variant<http_response, http_failure>;

@@ -29,36 +29,36 @@ enum class effect : unsigned char {
 };
 
 struct retry_policy {
-  double first_pause_seconds = 0.5;    // doubled after each failure; the pause is drawn from (0, that]
-  double longest_pause_seconds = 10;   // …
-  double unreachable_seconds = 30;     // give up when nothing has been reached for so long
-  double submit_timeout_seconds = 120; // for one attempt to submit, upload included
-  double poll_timeout_seconds = 45;    // for one long poll; then it is asked again
+  double first_pause_seconds = 0.5;         // doubled after each failure; the pause is drawn from (0, that]
+  double longest_pause_seconds = 10;        // …
+  double unreachable_seconds = 30;          // give up when nothing has been reached for so long
+  double submit_timeout_seconds = 120;      // for one attempt to submit, upload included
+  double poll_timeout_seconds = 45;         // for one long poll; then it is asked again
   double first_poll_pause_seconds = 0.005;  // when a server answers "not yet" at once; doubled up to …
   double longest_poll_pause_seconds = 0.5;  // …
 };
 
 struct operation_record {
-  std::string name;                   // for errors: "optim_step"
+  std::string name{};  // for errors: "optim_step"
   std::string method = "POST";
-  std::string target;                 // path with prefix
+  std::string target{};  // path with prefix
   std::string content_type = "application/json";
   std::string accept = "application/json";  // of the result
-  std::string body;
+  std::string body{};
   std::int64_t seq_id = -1;
-  std::string idempotency_key;
+  std::string idempotency_key{};
   gradwire::effect effect = effect::reads;
-  bool has_future = true;             // false: the reply to the request is the result
-  std::string poll_target;            // path of retrieve_future
-  std::size_t result_limit = 1 << 20; // bytes of the result's body
-  double time_limit_seconds = 1800;   // from begin() to the outcome
+  bool has_future = true;              // false: the reply to the request is the result
+  std::string poll_target{};           // path of retrieve_future
+  std::size_t result_limit = 1 << 20;  // bytes of the result's body
+  double time_limit_seconds = 1800;    // from begin() to the outcome
 };
 
 struct operation_result {
-  std::string content_type;
-  std::string body;
-  std::string submit_body;  // the reply to the submit; some members stand only there
-  std::string request_id;
+  std::string content_type{};
+  std::string body{};
+  std::string submit_body{};  // the reply to the submit; some members stand only there
+  std::string request_id{};
   int attempts = 0;
   double elapsed_seconds = 0;
 };
@@ -66,10 +66,10 @@ struct operation_result {
 struct operation_action {
   enum class kind : unsigned char { none, send, wait, done };
   kind what = kind::none;
-  std::shared_ptr<const http_request> request;  // send
-  bool is_poll = false;                         // send
-  std::size_t reply_limit = 0;                  // send
-  time_point until{};                           // send: the exchange's deadline; wait: call on_timer then
+  std::shared_ptr<const http_request> request{};  // send
+  bool is_poll = false;                           // send
+  std::size_t reply_limit = 0;                    // send
+  time_point until{};                             // send: the exchange's deadline; wait: call on_timer then
 };
 
 class operation {
@@ -90,7 +90,9 @@ class operation {
   const std::optional<operation_result>& result() const noexcept { return result_; }
   std::optional<operation_result>& result() noexcept { return result_; }
   const std::optional<error>& failure() const noexcept { return failure_; }
-  const std::string& failure_body() const noexcept { return failure_body_; }  // what the server said, for the caller's eyes
+  const std::string& failure_body() const noexcept {
+    return failure_body_;
+  }  // what the server said, for the caller's eyes
 
   const operation_record& record() const noexcept { return record_; }
   time_point deadline() const noexcept { return deadline_; }
@@ -127,7 +129,7 @@ class operation {
   std::string submit_body_;
   std::string request_id_;
   std::string queue_state_;
-  std::string last_trouble_;      // why the last attempt did not do, for the sentence of a timeout
+  std::string last_trouble_;  // why the last attempt did not do, for the sentence of a timeout
   std::string failure_body_;
   time_point begun_{};
   time_point deadline_{};
@@ -137,11 +139,11 @@ class operation {
   std::optional<error> failure_;
   double pause_seconds_ = 0;
   double poll_pause_seconds_ = 0;
-  int attempts_ = 0;              // submits and polls
-  int bad_answers_ = 0;           // in a row
+  int attempts_ = 0;     // submits and polls
+  int bad_answers_ = 0;  // in a row
   int last_status_ = 0;
   bool in_flight_ = false;
-  bool maybe_executed_ = false;   // an attempt may have been acted upon without our knowing its answer
+  bool maybe_executed_ = false;  // an attempt may have been acted upon without our knowing its answer
   bool settled_ = false;
   bool finished_ = false;
 };

@@ -32,7 +32,8 @@ class secret {
   // `text` with every occurrence of the key replaced by "(key)".
   std::string removed_from(std::string text) const {
     if (key_.empty()) return text;
-    for (std::size_t at = 0; (at = text.find(key_, at)) != std::string::npos; at += 5) text.replace(at, key_.size(), "(key)");
+    for (std::size_t at = 0; (at = text.find(key_, at)) != std::string::npos; at += 5)
+      text.replace(at, key_.size(), "(key)");
     return text;
   }
 

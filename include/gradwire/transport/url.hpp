@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The address of a trainer: scheme://host[:port][/prefix]. A prefix is kept and stands before every path of the protocol.
+// The address of a trainer: scheme://host[:port][/prefix]. A prefix is kept and stands before every path of the
+// protocol.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +14,9 @@ namespace gradwire::inline v0 {
 
 struct url {
   bool tls = false;         // https
-  std::string host;         // lower case; an IPv6 address without its brackets
+  std::string host{};       // lower case; an IPv6 address without its brackets
   std::uint16_t port = 80;  // 443 for https
-  std::string prefix;       // "" or "/services/prod", without a '/' at its end
+  std::string prefix{};     // "" or "/services/prod", without a '/' at its end
 
   bool is_ip_literal() const noexcept {
     if (host.find(':') != host.npos) return true;
@@ -43,7 +44,8 @@ struct url {
 // Throws error{config} that says which part is wrong. A password in the address is never repeated.
 inline url parse_url(std::string_view text) {
   const auto wrong = [](const std::string& sentence) -> url {
-    throw error(errc::config, "the trainer's address " + sentence + "; it looks like http://127.0.0.1:8000 or https://host/prefix");
+    throw error(errc::config,
+                "the trainer's address " + sentence + "; it looks like http://127.0.0.1:8000 or https://host/prefix");
   };
   url parsed;
   std::string_view rest = text;
@@ -57,7 +59,8 @@ inline url parse_url(std::string_view text) {
   }
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   std::string_view path = rest.substr(authority.size());
-  if (authority.find('@') != authority.npos) return wrong("has a user name or password in it; give the key as the token");
+  if (authority.find('@') != authority.npos)
+    return wrong("has a user name or password in it; give the key as the token");
   if (path.find_first_of("?#") != path.npos) return wrong("has a query or fragment");
   for (char c : path) {
     if (c <= 0x20 || c > 0x7e) return wrong("has a space, control or non-ASCII character in its path");
@@ -79,7 +82,8 @@ inline url parse_url(std::string_view text) {
     port = host.substr(host.find(':') == host.npos ? host.size() : host.find(':'));
     host = host.substr(0, host.size() - port.size());
     for (char c : host) {
-      const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+      const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                        c == '.' || c == '_';
       if (!fine) return wrong("has a character in its host name that cannot stand there");
     }
   }

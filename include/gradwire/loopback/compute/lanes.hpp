@@ -13,6 +13,7 @@
 
 #if defined(__x86_64__)
 #pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // inside g++ 12's own AVX-512 header (GCC bug 105593)
 #include <immintrin.h>
 #pragma GCC diagnostic pop

@@ -4,6 +4,7 @@
 
 // g++ 12 takes the undefined operands inside its own AVX-512 intrinsics for a mistake of the program (GCC bug 105593).
 #pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <Eigen/Core>
 #pragma GCC diagnostic pop

@@ -3,6 +3,7 @@
 // come out in the same order every time.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -86,7 +87,7 @@ class team {
 
   std::size_t size() const { return pool_ ? pool_->size() : 1; }
 
-  // f(begin, end, worker) on consecutive ranges that cover [0, n); pieces below `grain` are not worth a thread.
+  // f(begin, end, worker) on consecutive ranges that cover [0, n), with borders at multiples of `grain`.
   template <class F>
   void for_ranges(std::size_t n, std::size_t grain, F&& f) const {
     if (!pool_ || n <= grain) {
@@ -95,7 +96,9 @@ class team {
     }
     const std::size_t workers = pool_->size();
     pool_->run([&](std::size_t worker) {
-      const std::size_t begin = n * worker / workers, end = n * (worker + 1) / workers;
+      const std::size_t pieces = (n + grain - 1) / grain;
+      const std::size_t begin = pieces * worker / workers * grain;
+      const std::size_t end = std::min(pieces * (worker + 1) / workers * grain, n);
       if (begin < end) f(begin, end, worker);
     });
   }

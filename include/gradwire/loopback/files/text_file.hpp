@@ -66,6 +66,14 @@ class json_members {
     return std::string(found->text);
   }
 
+  std::vector<std::string> texts(std::string_view key) const {
+    std::vector<std::string> values;
+    const wire::json_node* found = find(key);
+    for (const wire::json_node* node = found ? json_.first(*found) : nullptr; node; node = json_.next(*node))
+      values.emplace_back(node->text);
+    return values;
+  }
+
   // One number or a list of them.
   template <class T>
   std::vector<T> numbers(std::string_view key) const {

@@ -55,22 +55,39 @@ inline std::string adapter_json(const training_summary& summary) {
 }  // namespace detail
 
 GRADWIRE_DECL training_summary training_model::describe(const std::filesystem::path& directory) {
-  const std::string text = read_text(directory / "training.json");
-  const wire::json_document json(text);
-  const json_members members(json, json.root());
-  if (const std::string format = members.text("format", ""); format != "gradwire-training-1")
-    throw error(errc::config, directory.string() + " holds a training state of the unknown format '" + format + "'");
   training_summary summary;
-  summary.base_model = members.text("base_model", "");
-  summary.lora.rank = members.number<std::int32_t>("lora_rank", 0);
-  summary.lora.alpha = members.number<double>("lora_alpha", 32.0);
-  summary.lora.attention = members.flag("train_attn", true);
-  summary.lora.mlp = members.flag("train_mlp", true);
-  summary.lora.unembed = members.flag("train_unembed", true);
-  const std::string seed = members.text("lora_seed", "0");
-  std::from_chars(seed.data(), seed.data() + seed.size(), summary.lora.seed);
-  summary.has_optimizer = members.flag("optimizer", false);
-  summary.step = members.number<std::int64_t>("step", 0);
+  if (const std::optional<std::string> text = read_text_if_there(directory / "training.json")) {
+    const wire::json_document json(*text);
+    const json_members members(json, json.root());
+    if (const std::string format = members.text("format", ""); format != "gradwire-training-1")
+      throw error(errc::config, directory.string() + " holds a training state of the unknown format '" + format + "'");
+    summary.base_model = members.text("base_model", "");
+    summary.lora.rank = members.number<std::int32_t>("lora_rank", 0);
+    summary.lora.alpha = members.number<double>("lora_alpha", 32.0);
+    summary.lora.attention = members.flag("train_attn", true);
+    summary.lora.mlp = members.flag("train_mlp", true);
+    summary.lora.unembed = members.flag("train_unembed", true);
+    const std::string seed = members.text("lora_seed", "0");
+    std::from_chars(seed.data(), seed.data() + seed.size(), summary.lora.seed);
+    summary.has_optimizer = members.flag("optimizer", false);
+    summary.step = members.number<std::int64_t>("step", 0);
+  } else if (const std::optional<std::string> adapter = read_text_if_there(directory / "adapter_config.json")) {
+    const wire::json_document json(*adapter);  // PEFT's own
+    const json_members members(json, json.root());
+    summary.base_model = members.text("base_model_name_or_path", "");
+    summary.lora.rank = members.number<std::int32_t>("r", 0);
+    summary.lora.alpha = members.number<double>("lora_alpha", 0.0);
+    const std::vector<std::string> modules = members.texts("target_modules");
+    const auto has = [&](const char* name) { return std::find(modules.begin(), modules.end(), name) != modules.end(); };
+    summary.lora.attention = has("q_proj");
+    summary.lora.mlp = has("gate_proj");
+    summary.lora.unembed = has("lm_head");
+  } else if (std::filesystem::exists(directory / "config.json")) {
+    summary.lora.rank = 0;
+    summary.base_model = directory.string();
+  } else {
+    throw error(errc::config, "there is no checkpoint in " + directory.string());
+  }
   return summary;
 }
 

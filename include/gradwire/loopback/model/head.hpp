@@ -45,15 +45,16 @@ std::size_t head_block_rows(const pass<T>& p) {
   return std::clamp<std::size_t>((std::size_t{4} << 20) / (p.vocab() * sizeof(T)), 256, 1024);
 }
 
-// work.logits[i] = logits of rows[i]; work.head_input holds their inputs. row_of(i) is the row of `final`.
+// work.logits[i] = logits of the row row_of(i) of `final`; work.head_input holds their inputs. Computed in whole fours
+// of rows, as packed_batch::pad() explains.
 template <class T, class F>
 void head_logits(const pass<T>& p, std::size_t count, F&& row_of) {
-  const std::size_t hidden = p.hidden();
-  T* input = p.work.head_input.at_least(count * hidden);
-  T* logits = p.work.logits.at_least(count * p.vocab());
-  p.workers.for_ranges(count, row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
+  const std::size_t hidden = p.hidden(), padded = (count + 3) / 4 * 4;
+  T* input = p.work.head_input.at_least(padded * hidden);
+  T* logits = p.work.logits.at_least(padded * p.vocab());
+  p.workers.for_ranges(padded, row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t i = begin; i < end; ++i)
-      std::copy_n(p.work.final.data() + row_of(i) * hidden, hidden, input + i * hidden);
+      std::copy_n(p.work.final.data() + row_of(std::min(i, count - 1)) * hidden, hidden, input + i * hidden);
     p.linear(input, hidden, p.layout.lm_head, p.vocab(), logits, begin, end);
   });
 }

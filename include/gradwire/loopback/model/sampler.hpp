@@ -83,7 +83,7 @@ struct sampler {
       const std::size_t block = head_block_rows(p);
       for (std::size_t first = 0; first < active.size(); first += block) {
         const std::size_t count = std::min(block, active.size() - first);
-        head_logits(p, (count + 3) / 4 * 4, [&](std::size_t i) { return std::min(first + i, batch.rows() - 1); });
+        head_logits(p, count, [&](std::size_t i) { return first + i; });
         for (std::size_t i = 0; i < count; ++i)
           extend(active[first + i], work.logits.data() + i * p.vocab(), p.vocab(), chooser);
       }
@@ -199,8 +199,7 @@ struct sampler {
     const std::size_t block = head_block_rows(p);
     for (std::size_t first = 0; first < sequence.length; first += block) {
       const std::size_t count = std::min(block, sequence.length - first);
-      head_logits(p, (count + 3) / 4 * 4,
-                  [&](std::size_t i) { return std::min(sequence.row + first + i, p.rows() - 1); });
+      head_logits(p, count, [&](std::size_t i) { return sequence.row + first + i; });
       for (std::size_t i = 0; i < count; ++i) {
         const float* logits = p.work.logits.data() + i * p.vocab();
         if (options.topk_prompt_logprobs > 0)

@@ -10,8 +10,8 @@
 namespace gradwire::inline v0 {
 namespace detail {
 
-inline void append_rows(const layout& from, const block& source, const layout& to, std::size_t first_sequence, std::size_t first_group,
-                        extent level, std::size_t bytes, block& out) {
+inline void append_rows(const layout& from, const block& source, const layout& to, std::size_t first_sequence,
+                        std::size_t first_group, extent level, std::size_t bytes, block& out) {
   const auto copy = [&](std::size_t to_index, std::size_t from_index, std::size_t count) {
     std::memcpy(out.data + to_index * bytes, source.data + from_index * bytes, count * bytes);
   };
@@ -25,7 +25,8 @@ inline void append_rows(const layout& from, const block& source, const layout& t
   }
 }
 
-GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<const batch_state>> parts, const field_info* const* infos) {
+GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<const batch_state>> parts,
+                                                     const field_info* const* infos) {
   if (parts.empty()) throw error(errc::data, "accumulate() was given no batch");
   dynamic_array<std::size_t> lengths, groups;
   dynamic_array<unsigned char> roles;
@@ -34,8 +35,8 @@ GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<cons
   for (const auto& part : parts) {
     const layout& shape = *part->shape;
     if (shape.candidates() != candidates) {
-      throw error(errc::data, "accumulate(): one part has " + std::to_string(candidates) + " candidates a target, another " +
-                                  std::to_string(shape.candidates()));
+      throw error(errc::data, "accumulate(): one part has " + std::to_string(candidates) +
+                                  " candidates a target, another " + std::to_string(shape.candidates()));
     }
     for (std::size_t s = 0; s < shape.sequences(); ++s) {
       lengths.push_back(shape.length[s]);
@@ -57,7 +58,9 @@ GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<cons
       const block& source = *part->columns[slot];
       if (level == extent::batch) {
         if (sequence > 0 && std::memcmp(column->data, source.data, bytes) != 0) {
-          throw error(errc::data, std::string("accumulate(): the parts have different values of ") + infos[slot - 1]->name + ", which is one for the whole batch",
+          throw error(errc::data,
+                      std::string("accumulate(): the parts have different values of ") + infos[slot - 1]->name +
+                          ", which is one for the whole batch",
                       {.column = infos[slot - 1]->name});
         }
         std::memcpy(column->data, source.data, bytes);
@@ -69,8 +72,9 @@ GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<cons
     }
     whole->columns.push_back(std::move(column));
   }
-  whole->weights = whole->kind == number_kind::float32 ? summarise(*whole->shape, values_of<float>(*whole->columns[0]))
-                                                       : summarise(*whole->shape, values_of<double>(*whole->columns[0]));
+  whole->weights = whole->kind == number_kind::float32
+                       ? summarise(*whole->shape, values_of<float>(*whole->columns[0]))
+                       : summarise(*whole->shape, values_of<double>(*whole->columns[0]));
   return whole;
 }
 

@@ -26,28 +26,38 @@ void submit_call(const std::shared_ptr<client_call<T>>& call, model::release_typ
 }
 
 inline void check_option(bool fine, const char* name, double value, const char* range) {
-  if (!fine) throw error(errc::config, std::string("optim_step: ") + name + " is " + std::to_string(value) + "; it must be " + range, {.value = std::to_string(value)});
+  if (!fine)
+    throw error(errc::config,
+                std::string("optim_step: ") + name + " is " + std::to_string(value) + "; it must be " + range,
+                {.value = std::to_string(value)});
 }
 
 inline void check_step(const optim_step_options& o) {
-  check_option(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "learning_rate", o.learning_rate, "finite and not negative");
+  check_option(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "learning_rate", o.learning_rate,
+               "finite and not negative");
   check_option(o.beta1 >= 0 && o.beta1 < 1, "beta1", o.beta1, "in [0, 1)");
   check_option(o.beta2 >= 0 && o.beta2 < 1, "beta2", o.beta2, "in [0, 1)");
   check_option(std::isfinite(o.eps) && o.eps > 0, "eps", o.eps, "above 0");
-  check_option(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay", o.weight_decay, "finite and not negative");
-  check_option(std::isfinite(o.grad_clip_norm) && o.grad_clip_norm >= 0, "grad_clip_norm", o.grad_clip_norm, "finite and not negative");
+  check_option(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay", o.weight_decay,
+               "finite and not negative");
+  check_option(std::isfinite(o.grad_clip_norm) && o.grad_clip_norm >= 0, "grad_clip_norm", o.grad_clip_norm,
+               "finite and not negative");
 }
 
-inline effect step_effect(const session& of) { return of.dialect().order == wire::sequencing::dedupes ? effect::deduped : effect::mutates; }
+inline effect step_effect(const session& of) {
+  return of.dialect().order == wire::sequencing::dedupes ? effect::deduped : effect::mutates;
+}
 
 // Why an optimizer step must not be sent; empty when it may.
 inline std::string step_obstacle(const model& on, const gradient_window& window) {
   if (!on.tainted().empty()) {
-    return "not stepped: " + on.tainted() + ", which cannot be taken back. Load a saved state and repeat what came after it";
+    return "not stepped: " + on.tainted() +
+           ", which cannot be taken back. Load a saved state and repeat what came after it";
   }
   if (!window.failure) return {};
   return "not stepped: a forward_backward since the last step failed (" + text_of_error(window.failure) +
-         "). The gradients of the calls that succeeded are still on the trainer: repeat the failed call and step again, or load a state";
+         "). The gradients of the calls that succeeded are still on the trainer: repeat the failed call and step "
+         "again, or load a state";
 }
 
 GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_options& options) {
@@ -65,27 +75,35 @@ GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_
         const session& of = *call->on->of();
         std::string obstacle = step_obstacle(*call->on, *window);
         const bool no_clipping = options.grad_clip_norm > 0 && !of.dialect().grad_clip_norm;
-        if (no_clipping) obstacle = "this server (" + std::string(of.dialect().name) + ") does not clip gradients; leave grad_clip_norm at 0";
+        if (no_clipping)
+          obstacle =
+              "this server (" + std::string(of.dialect().name) + ") does not clip gradients; leave grad_clip_norm at 0";
         if (!obstacle.empty()) {
-          call->ended.set_error(std::make_exception_ptr(error(no_clipping ? errc::config : errc::closed, "optim_step: " + obstacle, {.operation = "optim_step"})));
+          call->ended.set_error(std::make_exception_ptr(error(no_clipping ? errc::config : errc::closed,
+                                                              "optim_step: " + obstacle, {.operation = "optim_step"})));
           return release();
         }
         const auto make = [call, options](std::int64_t seq_id) {
           wire::optim_step_request body;
           body.model_id = call->on->id();
           body.seq_id = seq_id;
-          body.adam_params = {options.learning_rate, options.beta1, options.beta2, options.eps, options.weight_decay, options.grad_clip_norm};
-          return call->on->of()->record("optim_step", "/api/v1/optim_step", wire::to_json(body), step_effect(*call->on->of()));
+          body.adam_params = {options.learning_rate, options.beta1,        options.beta2,
+                              options.eps,           options.weight_decay, options.grad_clip_norm};
+          return call->on->of()->record("optim_step", "/api/v1/optim_step", wire::to_json(body),
+                                        step_effect(*call->on->of()));
         };
         call->on->submit(make, call->deadline, release, [call, release](const operation_outcome& outcome) {
           optimizer_step done;
           try {
             if (outcome.failure) std::rethrow_exception(outcome.failure);
-            done.metrics = copy_metrics(wire::read_outcome<wire::optim_step_reply>(outcome.result->content_type, outcome.result->body).result.metrics);
+            done.metrics = copy_metrics(
+                wire::read_outcome<wire::optim_step_reply>(outcome.result->content_type, outcome.result->body)
+                    .result.metrics);
             done.elapsed_seconds = call->elapsed();
             call->ended.set_value(std::move(done));
           } catch (...) {
-            if (outcome.machine && outcome.machine->failure() && outcome.machine->failure()->kind() == errc::outcome_unknown) {
+            if (outcome.machine && outcome.machine->failure() &&
+                outcome.machine->failure()->kind() == errc::outcome_unknown) {
               call->on->taint("nobody knows whether an optim_step was executed");
             }
             call->ended.set_error(std::current_exception());
@@ -112,7 +130,8 @@ GRADWIRE_DECL future<saved_weights> training_core::save_state(const save_state_o
     call->on->enqueue([call, options](model::release_type release) {
       const auto make = [call, options](std::int64_t seq_id) {
         if (options.overwrite && !call->on->of()->dialect().overwrite) {
-          throw error(errc::config, "this server does not replace a saved state; choose another name than '" + options.name + "'");
+          throw error(errc::config,
+                      "this server does not replace a saved state; choose another name than '" + options.name + "'");
         }
         wire::save_weights_request body;
         body.model_id = call->on->id();
@@ -122,7 +141,8 @@ GRADWIRE_DECL future<saved_weights> training_core::save_state(const save_state_o
         return call->on->of()->record("save_state", "/api/v1/save_weights", wire::to_json(body), effect::mutates);
       };
       submit_call(call, release, make, [call](const operation_result& r) {
-        return saved_weights{wire::read_outcome<wire::save_weights_reply>(r.content_type, r.body).result.path, call->elapsed()};
+        return saved_weights{wire::read_outcome<wire::save_weights_reply>(r.content_type, r.body).result.path,
+                             call->elapsed()};
       });
     });
   });
@@ -149,12 +169,16 @@ GRADWIRE_DECL future<saved_weights> training_core::save_weights_for_sampler(cons
         if (knows.checkpoint_type) {
           body.checkpoint_type = types[static_cast<unsigned>(options.type)];
         } else if (options.type != checkpoint::base) {
-          throw error(errc::config, "this server (" + std::string(knows.name) + ") saves base checkpoints only; leave type at checkpoint::base");
+          throw error(errc::config, "this server (" + std::string(knows.name) +
+                                        ") saves base checkpoints only; leave type at checkpoint::base");
         }
-        return call->on->of()->record("save_weights_for_sampler", "/api/v1/save_weights_for_sampler", wire::to_json(body), effect::mutates);
+        return call->on->of()->record("save_weights_for_sampler", "/api/v1/save_weights_for_sampler",
+                                      wire::to_json(body), effect::mutates);
       };
       submit_call(call, release, make, [call](const operation_result& r) {
-        return saved_weights{wire::read_outcome<wire::save_weights_for_sampler_reply>(r.content_type, r.body).result.path.value_or(""), call->elapsed()};
+        return saved_weights{
+            wire::read_outcome<wire::save_weights_for_sampler_reply>(r.content_type, r.body).result.path.value_or(""),
+            call->elapsed()};
       });
     });
   });
@@ -162,14 +186,17 @@ GRADWIRE_DECL future<saved_weights> training_core::save_weights_for_sampler(cons
 }
 
 GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_options& options) {
-  if (options.path.empty()) return failed_future<loaded_state>(std::make_exception_ptr(error(errc::config, "load_state: the path is empty; give what save_state() returned")));
+  if (options.path.empty())
+    return failed_future<loaded_state>(
+        std::make_exception_ptr(error(errc::config, "load_state: the path is empty; give what save_state() returned")));
   auto call = begin_call<loaded_state>(model_);
   auto result = call->ended.get_future();
   owner_->net().post([call, options] {
     call->on->enqueue([call, options](model::release_type release) {
       const auto make = [call, options](std::int64_t seq_id) {
         if (seq_id > 1 && !call->on->of()->dialect().load_on_live_model) {
-          throw error(errc::config, "this server loads a state only into a new model; use create_training_client_from_state");
+          throw error(errc::config,
+                      "this server loads a state only into a new model; use create_training_client_from_state");
         }
         wire::load_weights_request body;
         body.model_id = call->on->id();

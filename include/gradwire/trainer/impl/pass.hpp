@@ -36,14 +36,15 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
     body.forward_only = request.forward_only;
     const bool as_json = of.encoding() == wire::encoding::json;
     const bool other_endpoint = as_json && request.forward_only;
-    const effect what = request.forward_only ? effect::reads
+    const effect what = request.forward_only                              ? effect::reads
                         : of.dialect().order == wire::sequencing::dedupes ? effect::deduped
                                                                           : effect::mutates;
     auto record = of.record(request.name, other_endpoint ? "/api/v1/forward" : "/api/v1/forward_backward",
                             as_json ? wire::to_json(body) : wire::to_protobuf(body), what);
     record.content_type = as_json ? "application/json" : "application/x-protobuf";
     record.accept = as_json ? "application/json" : "application/x-protobuf, application/json";
-    record.result_limit = (std::size_t{16} << 20) + 128 * request.tokens;  // two JSON numbers a token with room to spare
+    record.result_limit =
+        (std::size_t{16} << 20) + 128 * request.tokens;  // two JSON numbers a token with room to spare
     return record;
   }
 
@@ -65,7 +66,9 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
   // A server that does not take this encoding says so before it has done anything; the same chunk goes again.
   bool try_other_encoding(const operation_outcome& o) {
     session& of = *request.on->of();
-    if (!o.machine || !o.machine->failure() || !o.machine->request_id().empty() || changed_encoding || !of.may_change_encoding()) return false;
+    if (!o.machine || !o.machine->failure() || !o.machine->request_id().empty() || changed_encoding ||
+        !of.may_change_encoding())
+      return false;
     const error& failure = *o.machine->failure();
     const int status = failure.details().http_status;
     const bool says_so = status == 415 || ((status == 404 || status == 405) && request.forward_only) ||
@@ -86,7 +89,8 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
       if (!outcome.failure) outcome.failure = o.failure;
       if (o.machine) {
         const errc kind = o.machine->failure()->kind();
-        ambiguous = ambiguous || kind == errc::outcome_unknown || (!o.machine->request_id().empty() && kind != errc::status);
+        ambiguous =
+            ambiguous || kind == errc::outcome_unknown || (!o.machine->request_id().empty() && kind != errc::status);
       }
     } else {
       ++executed;
@@ -107,7 +111,8 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
   }
 };
 
-GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged, std::function<void(pass_outcome)> done) {
+GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged,
+                            std::function<void(pass_outcome)> done) {
   auto pass = std::make_shared<running_pass>();
   pass->outcome.replies.resize(request.chunks.size());
   pass->request = std::move(request);

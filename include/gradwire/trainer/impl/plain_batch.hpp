@@ -11,7 +11,8 @@
 namespace gradwire::inline v0 {
 namespace detail {
 
-GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std::size_t max_datums, std::size_t max_bytes) {
+GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std::size_t max_datums,
+                                                   std::size_t max_bytes) {
   const layout& shape = data.shape();
   std::vector<chunk_range> chunks;
   std::size_t bytes = 0;
@@ -24,7 +25,8 @@ GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std:
     }
     const bool must_begin = border < data.borders.size() && data.borders[border] <= group.begin;
     while (border < data.borders.size() && data.borders[border] <= group.begin) ++border;
-    const bool fits = !chunks.empty() && !must_begin && group.end - chunks.back().begin <= max_datums && bytes + group_bytes <= max_bytes;
+    const bool fits = !chunks.empty() && !must_begin && group.end - chunks.back().begin <= max_datums &&
+                      bytes + group_bytes <= max_bytes;
     if (!fits) {
       chunks.push_back(group);
       bytes = 0;
@@ -78,42 +80,48 @@ struct datum_builder {
 GRADWIRE_DECL std::vector<wire::datum> datums_with_zero_weights(const plain_batch& data, chunk_range range) {
   const datum_builder build{data};
   std::size_t longest = 0;
-  for (std::size_t s = range.begin; s < range.end; ++s) longest = std::max(longest, data.shape().length[s] * data.width());
+  for (std::size_t s = range.begin; s < range.end; ++s)
+    longest = std::max(longest, data.shape().length[s] * data.width());
   const wire::array<float> zeros(std::vector<float>(longest, 0.0f));
   std::vector<wire::datum> made;
   for (std::size_t s = range.begin; s < range.end; ++s) {
     made.push_back(build.begin(s));
-    made.back().loss_fn_inputs.push_back({"weights", wire::tensor(zeros.slice(0, data.shape().length[s] * data.width()), build.shape_of(s))});
+    made.back().loss_fn_inputs.push_back(
+        {"weights", wire::tensor(zeros.slice(0, data.shape().length[s] * data.width()), build.shape_of(s))});
   }
   return made;
 }
 
-GRADWIRE_DECL std::vector<wire::datum> datums_with_slope(const plain_batch& data, chunk_range range, const block& slope) {
+GRADWIRE_DECL std::vector<wire::datum> datums_with_slope(const plain_batch& data, chunk_range range,
+                                                         const block& slope) {
   const datum_builder build{data};
   std::vector<wire::datum> made;
   for (std::size_t s = range.begin; s < range.end; ++s) {
     made.push_back(build.begin(s));
     made.back().loss_fn_inputs.push_back({"weights", build.made(s, [&](std::size_t at, std::size_t) {
-                                            const auto value = static_cast<float>(value_at(slope.data, data.state->kind, at));
+                                            const auto value =
+                                                static_cast<float>(value_at(slope.data, data.state->kind, at));
                                             return value == 0 ? 0.0f : -value;
                                           })});
   }
   return made;
 }
 
-GRADWIRE_DECL std::vector<wire::datum> datums_with_scaled_slope(const plain_batch& data, chunk_range range, const block& slope,
-                                                                const block& logprobs) {
+GRADWIRE_DECL std::vector<wire::datum> datums_with_scaled_slope(const plain_batch& data, chunk_range range,
+                                                                const block& slope, const block& logprobs) {
   const datum_builder build{data};
   std::vector<wire::datum> made;
   for (std::size_t s = range.begin; s < range.end; ++s) {
     const double scale = static_cast<double>(data.shape().length[s]) * static_cast<double>(data.shape().sequences());
     made.push_back(build.begin(s));
     made.back().loss_fn_inputs.push_back({"logprobs", build.made(s, [&](std::size_t at, std::size_t) {
-                                            const auto value = static_cast<float>(value_at(logprobs.data, number_kind::float32, at));
+                                            const auto value =
+                                                static_cast<float>(value_at(logprobs.data, number_kind::float32, at));
                                             return std::isfinite(value) ? value : 0.0f;
                                           })});
     made.back().loss_fn_inputs.push_back({"advantages", build.made(s, [&](std::size_t at, std::size_t) {
-                                            return static_cast<float>(-value_at(slope.data, data.state->kind, at) * scale);
+                                            return static_cast<float>(-value_at(slope.data, data.state->kind, at) *
+                                                                      scale);
                                           })});
   }
   return made;
@@ -125,12 +133,14 @@ GRADWIRE_DECL void check_inputs(const plain_batch& data, const server_loss::name
     std::string way_out = name == "logprobs"     ? "add old_logprobs = … to the datums"
                           : name == "advantages" ? "add advantage = … or token_advantage = … to the datums"
                                                  : "add a field with this wire name to the datums";
-    throw error(errc::data, "the server's loss " + loss.name + " reads '" + name + "', which the batch does not carry; " + way_out,
+    throw error(errc::data,
+                "the server's loss " + loss.name + " reads '" + name + "', which the batch does not carry; " + way_out,
                 {.column = name});
   }
 }
 
-GRADWIRE_DECL std::vector<wire::datum> datums_for_loss(const plain_batch& data, chunk_range range, const server_loss::named& loss) {
+GRADWIRE_DECL std::vector<wire::datum> datums_for_loss(const plain_batch& data, chunk_range range,
+                                                       const server_loss::named& loss) {
   const datum_builder build{data};
   const bool reads_weights = std::find(loss.inputs.begin(), loss.inputs.end(), "weights") != loss.inputs.end();
   std::vector<wire::datum> made;
@@ -141,25 +151,30 @@ GRADWIRE_DECL std::vector<wire::datum> datums_for_loss(const plain_batch& data, 
       const std::size_t slot = find_slot(data.infos, name);
       const block& column = *data.state->columns[slot - 1];
       const extent level = slot == 1 ? extent::token : data.infos[slot - 2]->level;
-      const std::size_t group = static_cast<std::size_t>(std::upper_bound(data.shape().group_begin.begin(), data.shape().group_begin.end(), s) - data.shape().group_begin.begin()) - 1;
-      made.back().loss_fn_inputs.push_back({name, build.made(s, [&](std::size_t at, std::size_t t) {
-        const std::size_t index = level == extent::candidate  ? at
-                                  : level == extent::token    ? data.shape().offset[s] + t
-                                  : level == extent::sequence ? s
-                                  : level == extent::group    ? group
-                                                              : 0;
-        const double value = value_at(column.data, data.state->kind, index);
-        const double weight = data.weight(s, t);
-        if (slot == 1) return static_cast<float>(value);
-        if (weight == 0) return name == "advantages" || !std::isfinite(value) ? 0.0f : static_cast<float>(value);
-        return static_cast<float>(name == "advantages" && !reads_weights ? value * weight : value);
-      })});
+      const std::size_t group = static_cast<std::size_t>(std::upper_bound(data.shape().group_begin.begin(),
+                                                                          data.shape().group_begin.end(), s) -
+                                                         data.shape().group_begin.begin()) -
+                                1;
+      made.back().loss_fn_inputs.push_back(
+          {name, build.made(s, [&](std::size_t at, std::size_t t) {
+             const std::size_t index = level == extent::candidate  ? at
+                                       : level == extent::token    ? data.shape().offset[s] + t
+                                       : level == extent::sequence ? s
+                                       : level == extent::group    ? group
+                                                                   : 0;
+             const double value = value_at(column.data, data.state->kind, index);
+             const double weight = data.weight(s, t);
+             if (slot == 1) return static_cast<float>(value);
+             if (weight == 0) return name == "advantages" || !std::isfinite(value) ? 0.0f : static_cast<float>(value);
+             return static_cast<float>(name == "advantages" && !reads_weights ? value * weight : value);
+           })});
     }
   }
   return made;
 }
 
-[[noreturn]] inline void wrong_rows(const std::string& sentence, std::int64_t datum, std::int64_t token, double value, bool has_value) {
+[[noreturn]] inline void wrong_rows(const std::string& sentence, std::int64_t datum, std::int64_t token, double value,
+                                    bool has_value) {
   std::string text;
   if (has_value) {
     char buffer[40];
@@ -170,7 +185,8 @@ GRADWIRE_DECL std::vector<wire::datum> datums_for_loss(const plain_batch& data, 
               {.datum = datum, .token = token, .column = "logprobs", .value = text});
 }
 
-GRADWIRE_DECL void read_logprobs(const plain_batch& data, chunk_range range, const wire::forward_backward_reply& reply, block& logprobs) {
+GRADWIRE_DECL void read_logprobs(const plain_batch& data, chunk_range range, const wire::forward_backward_reply& reply,
+                                 block& logprobs) {
   const layout& shape = data.shape();
   const std::size_t count = range.end - range.begin;
   if (reply.loss_fn_outputs.size() != count) {
@@ -195,8 +211,9 @@ GRADWIRE_DECL void read_logprobs(const plain_batch& data, chunk_range range, con
         const float value = values[t * data.width() + k];
         // A log of rounded probabilities may come out a little above 0.
         if (counts && !(std::isfinite(value) && value < 1e-3f)) {
-          wrong_rows("datum " + std::to_string(s) + ", token " + std::to_string(t) + ": the trainer returned the logprob", datum,
-                     static_cast<std::int64_t>(t), static_cast<double>(value), true);
+          wrong_rows(
+              "datum " + std::to_string(s) + ", token " + std::to_string(t) + ": the trainer returned the logprob",
+              datum, static_cast<std::int64_t>(t), static_cast<double>(value), true);
         }
         out[k * shape.padded() + shape.offset[s] + t] = value;
       }
@@ -219,9 +236,14 @@ void check_slope_of(const plain_batch& data, T* slope) {
         char value[40];
         std::snprintf(value, sizeof value, "%.9g", static_cast<double>(row[t]));
         throw error(errc::data,
-                    "the gradient of the loss is " + std::string(value) + " at datum " + std::to_string(s) + ", token " + std::to_string(t) +
-                        (std::isfinite(row[t]) ? ", which does not fit into the wire's float" : "") + "; nothing was sent back",
-                    {.datum = static_cast<std::int64_t>(s), .token = static_cast<std::int64_t>(t), .column = "gradient", .value = value});
+                    "the gradient of the loss is " + std::string(value) + " at datum " + std::to_string(s) +
+                        ", token " + std::to_string(t) +
+                        (std::isfinite(row[t]) ? ", which does not fit into the wire's float" : "") +
+                        "; nothing was sent back",
+                    {.datum = static_cast<std::int64_t>(s),
+                     .token = static_cast<std::int64_t>(t),
+                     .column = "gradient",
+                     .value = value});
       }
     }
   }

@@ -18,8 +18,10 @@ inline std::vector<std::int32_t> checked_tokens(const std::vector<std::int64_t>&
   std::vector<std::int32_t> made;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] < 0 || tokens[i] > std::numeric_limits<std::int32_t>::max()) {
-      throw error(errc::data, "token " + std::to_string(i) + " of the prompt is " + std::to_string(tokens[i]) + ", which is no token id",
-                  {.token = static_cast<std::int64_t>(i), .value = std::to_string(tokens[i])});
+      throw error(
+          errc::data,
+          "token " + std::to_string(i) + " of the prompt is " + std::to_string(tokens[i]) + ", which is no token id",
+          {.token = static_cast<std::int64_t>(i), .value = std::to_string(tokens[i])});
     }
     made.push_back(static_cast<std::int32_t>(tokens[i]));
   }
@@ -30,9 +32,11 @@ inline void check_sampling(const sample_options& o) {
   const auto wrong = [](const std::string& sentence) { throw error(errc::config, "sample: " + sentence); };
   if (o.num_samples < 1) wrong("num_samples is " + std::to_string(o.num_samples) + "; it must be at least 1");
   if (o.max_tokens < 1) wrong("max_tokens is " + std::to_string(o.max_tokens) + "; it must be at least 1");
-  if (!(o.temperature >= 0) || !std::isfinite(o.temperature)) wrong("temperature is " + std::to_string(o.temperature) + "; it must be 0 or more");
+  if (!(o.temperature >= 0) || !std::isfinite(o.temperature))
+    wrong("temperature is " + std::to_string(o.temperature) + "; it must be 0 or more");
   if (!(o.top_p > 0 && o.top_p <= 1)) wrong("top_p is " + std::to_string(o.top_p) + "; it must be in (0, 1]");
-  if (o.top_k == 0 || o.top_k < -1) wrong("top_k is " + std::to_string(o.top_k) + "; it must be -1 (all) or at least 1");
+  if (o.top_k == 0 || o.top_k < -1)
+    wrong("top_k is " + std::to_string(o.top_k) + "; it must be -1 (all) or at least 1");
   if (!o.stop.empty() && !o.stop_ids.empty()) wrong("stop and stop_ids are both given; give one of them");
 }
 
@@ -43,7 +47,8 @@ inline std::vector<float> whole_prompt(const wire::sample_reply& reply, std::siz
   if (reply.prompt_logprobs->size() + 1 == prompt_tokens) values.push_back(std::numeric_limits<float>::quiet_NaN());
   values.insert(values.end(), reply.prompt_logprobs->begin(), reply.prompt_logprobs->end());
   if (values.size() != prompt_tokens) {
-    throw error(errc::data, "the trainer returned " + std::to_string(values.size()) + " prompt logprobs for " + std::to_string(prompt_tokens) + " tokens");
+    throw error(errc::data, "the trainer returned " + std::to_string(values.size()) + " prompt logprobs for " +
+                                std::to_string(prompt_tokens) + " tokens");
   }
   return values;
 }
@@ -53,7 +58,8 @@ inline samples read_samples(const operation_result& from, std::size_t prompt_tok
   std::vector<std::string> ids;
   if (!from.submit_body.empty()) ids = wire::from_json<wire::submit_reply>(from.submit_body).sample_sequence_ids;
   if (reply.sequences.size() != expected) {
-    throw error(errc::data, "the trainer returned " + std::to_string(reply.sequences.size()) + " samples, " + std::to_string(expected) + " were asked for");
+    throw error(errc::data, "the trainer returned " + std::to_string(reply.sequences.size()) + " samples, " +
+                                std::to_string(expected) + " were asked for");
   }
   samples made;
   for (std::size_t i = 0; i < reply.sequences.size(); ++i) {
@@ -62,7 +68,8 @@ inline samples read_samples(const operation_result& from, std::size_t prompt_tok
     one.tokens.assign(given.tokens.begin(), given.tokens.end());
     if (given.logprobs) one.logprobs.assign(given.logprobs->begin(), given.logprobs->end());
     if (given.logprobs && one.logprobs.size() != one.tokens.size()) {
-      throw error(errc::data, "sample " + std::to_string(i) + ": " + std::to_string(one.logprobs.size()) + " logprobs for " + std::to_string(one.tokens.size()) + " tokens");
+      throw error(errc::data, "sample " + std::to_string(i) + ": " + std::to_string(one.logprobs.size()) +
+                                  " logprobs for " + std::to_string(one.tokens.size()) + " tokens");
     }
     one.stop_reason = given.stop_reason == wire::stop_reason::length ? stop_reason::length : stop_reason::stop;
     one.sequence_id = !given.sequence_id.empty() ? given.sequence_id : i < ids.size() ? ids[i] : "";
@@ -94,10 +101,13 @@ void send_sample(sampling_session& from, std::vector<std::int32_t> prompt, const
   auto record = of.record("sample", "/api/v1/asample", wire::to_json(body), effect::reads);
   record.seq_id = *body.seq_id;
   record.accept = "application/x-protobuf, application/json";
-  record.result_limit = (std::size_t{1} << 20) + 256 * (prompt_tokens + static_cast<std::size_t>(options.num_samples) * static_cast<std::size_t>(options.max_tokens));
+  record.result_limit =
+      (std::size_t{1} << 20) + 256 * (prompt_tokens + static_cast<std::size_t>(options.num_samples) *
+                                                          static_cast<std::size_t>(options.max_tokens));
   const auto begun = of.net().now();
   of.run(std::move(record), traffic::submit, nullptr,
-         [&of, begun, prompt_tokens, expected = static_cast<std::size_t>(options.num_samples), done = std::move(done)](const operation_outcome& outcome) {
+         [&of, begun, prompt_tokens, expected = static_cast<std::size_t>(options.num_samples),
+          done = std::move(done)](const operation_outcome& outcome) {
            samples made;
            std::exception_ptr failure = outcome.failure;
            try {
@@ -111,7 +121,8 @@ void send_sample(sampling_session& from, std::vector<std::int32_t> prompt, const
 }
 
 template <class T, class Take>
-future<T> sample_call(const sampling_core& core, const std::vector<std::int64_t>& prompt, const sample_options& options, Take take) {
+future<T> sample_call(const sampling_core& core, const std::vector<std::int64_t>& prompt, const sample_options& options,
+                      Take take) {
   auto ended = std::make_shared<promise<T>>();
   auto result = ended->get_future();
   try {
@@ -132,15 +143,18 @@ future<T> sample_call(const sampling_core& core, const std::vector<std::int64_t>
   return result;
 }
 
-GRADWIRE_DECL future<samples> run_sample(const sampling_core& core, std::vector<std::int64_t> prompt, sample_options options) {
+GRADWIRE_DECL future<samples> run_sample(const sampling_core& core, std::vector<std::int64_t> prompt,
+                                         sample_options options) {
   return sample_call<samples>(core, prompt, options, [](samples made) { return made; });
 }
 
-GRADWIRE_DECL future<std::vector<float>> run_compute_logprobs(const sampling_core& core, std::vector<std::int64_t> tokens) {
+GRADWIRE_DECL future<std::vector<float>> run_compute_logprobs(const sampling_core& core,
+                                                              std::vector<std::int64_t> tokens) {
   sample_options options;
   options.max_tokens = 1;
   options.prompt_logprobs = true;
-  return sample_call<std::vector<float>>(core, tokens, options, [](samples made) { return std::move(made.prompt_logprobs); });
+  return sample_call<std::vector<float>>(core, tokens, options,
+                                         [](samples made) { return std::move(made.prompt_logprobs); });
 }
 
 }  // namespace detail

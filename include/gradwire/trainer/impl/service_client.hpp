@@ -20,12 +20,15 @@ namespace detail {
 GRADWIRE_DECL void check_level(const plain_batch& data, bool over_candidates, bool procedure) {
   const std::size_t candidates = data.shape().candidates();
   if (over_candidates && candidates == 0) {
-    throw error(errc::data, "the loss reads candidate_logprobs, but the datums have no candidates; add candidates = ids to them");
+    throw error(errc::data,
+                "the loss reads candidate_logprobs, but the datums have no candidates; add candidates = ids to them");
   }
   if (!over_candidates && candidates > 0) {
-    throw error(errc::data, std::string(procedure ? "a plain function sees" : "the loss reads") + " one logprob a target, but the datums have " +
-                                std::to_string(candidates) + " candidates a target; " +
-                                (procedure ? "write the loss as a formula" : "read candidate_logprobs, or leave the candidates out"));
+    throw error(
+        errc::data,
+        std::string(procedure ? "a plain function sees" : "the loss reads") +
+            " one logprob a target, but the datums have " + std::to_string(candidates) + " candidates a target; " +
+            (procedure ? "write the loss as a formula" : "read candidate_logprobs, or leave the candidates out"));
   }
 }
 
@@ -86,21 +89,26 @@ future<T> begin_service_call(const session_owner& owner, Next next) {
 // Runs a request; then(result) when it succeeded, else the call fails.
 template <class T, class Then>
 void run_for(const std::shared_ptr<service_call<T>>& call, operation_record record, Then then) {
-  call->of->run(std::move(record), traffic::submit, nullptr, [call, then = std::move(then)](const operation_outcome& outcome) {
-    try {
-      if (outcome.failure) std::rethrow_exception(outcome.failure);
-      then(*outcome.result);
-    } catch (...) {
-      call->fail(std::current_exception());
-    }
-  });
+  call->of->run(std::move(record), traffic::submit, nullptr,
+                [call, then = std::move(then)](const operation_outcome& outcome) {
+                  try {
+                    if (outcome.failure) std::rethrow_exception(outcome.failure);
+                    then(*outcome.result);
+                  } catch (...) {
+                    call->fail(std::current_exception());
+                  }
+                });
 }
 
 inline void check_model_options(const training_client_options& o, const wire::dialect& knows) {
-  if (o.base_model.empty()) throw error(errc::config, "base_model is empty; name the model as the server calls it (capabilities() lists them)");
-  if (o.lora_rank < 0) throw error(errc::config, "lora_rank is " + std::to_string(o.lora_rank) + "; it must be 0 (every parameter) or more");
+  if (o.base_model.empty())
+    throw error(errc::config, "base_model is empty; name the model as the server calls it (capabilities() lists them)");
+  if (o.lora_rank < 0)
+    throw error(errc::config,
+                "lora_rank is " + std::to_string(o.lora_rank) + "; it must be 0 (every parameter) or more");
   if (o.lora_rank == 0 && !knows.full_parameter) {
-    throw error(errc::config, "this server (" + std::string(knows.name) + ") trains adapters only; give a lora_rank of 1 or more");
+    throw error(errc::config,
+                "this server (" + std::string(knows.name) + ") trains adapters only; give a lora_rank of 1 or more");
   }
   if (o.lora_alpha && !knows.lora_alpha) {
     throw error(errc::config, "this server (" + std::string(knows.name) + ") does not take lora_alpha; leave it out");
@@ -109,7 +117,8 @@ inline void check_model_options(const training_client_options& o, const wire::di
 
 // Makes a model; then(model) with no request sent to it yet.
 template <class T, class Then>
-void create_model(const std::shared_ptr<service_call<T>>& call, const training_client_options& options, bool frozen, Then then) {
+void create_model(const std::shared_ptr<service_call<T>>& call, const training_client_options& options, bool frozen,
+                  Then then) {
   const wire::dialect& knows = call->of->dialect();
   check_model_options(options, knows);
   wire::create_model_request body;
@@ -129,17 +138,20 @@ void create_model(const std::shared_ptr<service_call<T>>& call, const training_c
   }
   body.lora_config = adapter;
   if (frozen && knows.base_only) body.base_only = true;
-  run_for(call, call->record("create_model", "/api/v1/create_model", wire::to_json(body), effect::mutates), [call, then](const operation_result& result) {
-    std::string id = wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result.model_id;
-    if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
-    if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
-    then(std::make_shared<model>(call->of, std::move(id)));
-  });
+  run_for(call, call->record("create_model", "/api/v1/create_model", wire::to_json(body), effect::mutates),
+          [call, then](const operation_result& result) {
+            std::string id =
+                wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result.model_id;
+            if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
+            if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
+            then(std::make_shared<model>(call->of, std::move(id)));
+          });
 }
 
 // Loads a state as the first request of a new model.
 template <class T, class Then>
-void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_ptr<model>& into, const std::string& path, bool with_optimizer, Then then) {
+void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_ptr<model>& into,
+                const std::string& path, bool with_optimizer, Then then) {
   into->enqueue([call, into, path, with_optimizer, then](model::release_type release) {
     const auto make = [into, path, with_optimizer, call](std::int64_t seq_id) {
       wire::load_weights_request body;
@@ -165,7 +177,9 @@ void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_
 inline void delete_checkpoint(const std::shared_ptr<session>& of, const std::string& path) {
   const auto parts = wire::parse_tinker_path(path);
   if (!parts || of->is_closed()) return;
-  auto record = of->record("delete_checkpoint", "/api/v1/training_runs/" + parts->run + "/checkpoints/weights/" + parts->name, "", effect::reads);
+  auto record =
+      of->record("delete_checkpoint", "/api/v1/training_runs/" + parts->run + "/checkpoints/weights/" + parts->name, "",
+                 effect::reads);
   record.method = "DELETE";
   record.has_future = false;
   record.time_limit_seconds = 30;
@@ -178,7 +192,8 @@ inline http_peer peer_of(const endpoint& where, const connect_options& options) 
   peer.key = secret(where.token.empty() ? options.token : where.token);
   peer.ca_file = options.ca_file;
   if (!peer.key.empty() && !peer.address.tls && !peer.address.is_loopback()) {
-    throw error(errc::config, "the key would go to " + peer.address.host + " over http, readable by everybody on the way; use https");
+    throw error(errc::config,
+                "the key would go to " + peer.address.host + " over http, readable by everybody on the way; use https");
   }
   return peer;
 }
@@ -195,7 +210,8 @@ inline std::string fresh_name(std::string_view prefix) {
 
 }  // namespace detail
 
-GRADWIRE_DECL service_client service_client::connect_through(std::shared_ptr<network> net, const endpoint& where, connect_options options) {
+GRADWIRE_DECL service_client service_client::connect_through(std::shared_ptr<network> net, const endpoint& where,
+                                                             connect_options options) {
   http_peer peer = detail::peer_of(where, options);
   auto opened = std::make_shared<detail::session>(*net, std::move(peer), std::move(options));
   return service_client(std::make_shared<detail::session_handle>(std::move(net), std::move(opened)));
@@ -211,7 +227,9 @@ GRADWIRE_DECL service_client service_client::connect() {
   const char* const address = std::getenv("TINKER_BASE_URL");
   const char* const key = std::getenv("TINKER_API_KEY");
   if (!address || !*address) {
-    throw error(errc::config, "the environment variable TINKER_BASE_URL is not set; set it to the trainer's address, or give the address to connect()");
+    throw error(errc::config,
+                "the environment variable TINKER_BASE_URL is not set; set it to the trainer's address, or give the "
+                "address to connect()");
   }
   return connect(endpoint{address, key ? key : ""});
 }
@@ -219,15 +237,19 @@ GRADWIRE_DECL service_client service_client::connect() {
 GRADWIRE_DECL future<training_client> service_client::create_training_client(const training_client_options& options) {
   return detail::begin_service_call<training_client>(owner_, [options](const auto& call) {
     detail::create_model(call, options, false, [call, options](std::shared_ptr<detail::model> made) {
-      call->finish([&](const detail::session_owner& owner) { return training_client(std::make_shared<detail::training_core>(owner, made, options, false)); });
+      call->finish([&](const detail::session_owner& owner) {
+        return training_client(std::make_shared<detail::training_core>(owner, made, options, false));
+      });
     });
   });
 }
 
-GRADWIRE_DECL future<training_client> service_client::create_training_client_from_state(const from_state_options& options) {
+GRADWIRE_DECL future<training_client> service_client::create_training_client_from_state(
+    const from_state_options& options) {
   return detail::begin_service_call<training_client>(owner_, [options](const auto& call) {
     if (options.path.empty()) throw error(errc::config, "the path is empty; give what save_state() returned");
-    auto asked = call->record("weights_info", "/api/v1/weights_info", wire::to_json(wire::weights_info_request{options.path}), effect::reads);
+    auto asked = call->record("weights_info", "/api/v1/weights_info",
+                              wire::to_json(wire::weights_info_request{options.path}), effect::reads);
     asked.has_future = false;
     detail::run_for(call, std::move(asked), [call, options](const operation_result& result) {
       const auto info = wire::from_json<wire::weights_info_reply>(result.body);
@@ -239,7 +261,9 @@ GRADWIRE_DECL future<training_client> service_client::create_training_client_fro
       as_saved.train_attn = info.train_attn.value_or(true);
       detail::create_model(call, as_saved, false, [call, options, as_saved](std::shared_ptr<detail::model> made) {
         detail::load_first(call, made, options.path, options.with_optimizer, [call, made, as_saved] {
-          call->finish([&](const detail::session_owner& owner) { return training_client(std::make_shared<detail::training_core>(owner, made, as_saved, false)); });
+          call->finish([&](const detail::session_owner& owner) {
+            return training_client(std::make_shared<detail::training_core>(owner, made, as_saved, false));
+          });
         });
       });
     });
@@ -252,7 +276,9 @@ GRADWIRE_DECL future<reference_client> service_client::create_reference_client(c
     untrained.base_model = options.base_model;
     untrained.lora_rank = 1;
     detail::create_model(call, untrained, true, [call, untrained](std::shared_ptr<detail::model> made) {
-      call->finish([&](const detail::session_owner& owner) { return reference_client(std::make_shared<detail::training_core>(owner, made, untrained, true)); });
+      call->finish([&](const detail::session_owner& owner) {
+        return reference_client(std::make_shared<detail::training_core>(owner, made, untrained, true));
+      });
     });
   });
 }
@@ -260,43 +286,56 @@ GRADWIRE_DECL future<reference_client> service_client::create_reference_client(c
 // A second model, loaded from a state that the trainer saves behind the calls made so far.
 GRADWIRE_DECL future<reference_client> service_client::create_reference_client(const training_client& trainer) {
   const auto from = trainer.handle();
-  if (!from) return detail::failed_future<reference_client>(std::make_exception_ptr(error(errc::config, "the training client is empty; there is nothing to freeze")));
+  if (!from)
+    return detail::failed_future<reference_client>(
+        std::make_exception_ptr(error(errc::config, "the training client is empty; there is nothing to freeze")));
   auto saved = std::make_shared<future<saved_weights>>(from->save_state({.name = detail::fresh_name("reference-")}));
   return detail::begin_service_call<reference_client>(owner_, [saved, options = from->made_with()](const auto& call) {
-    detail::future_access<saved_weights>::then(std::move(*saved), [call, options](std::exception_ptr failure, saved_weights* state) {
-      if (failure) return call->fail(failure);
-      try {
-        detail::create_model(call, options, false, [call, options, path = state->path](std::shared_ptr<detail::model> made) {
-          detail::load_first(call, made, path, false, [call, made, options, path] {
-            detail::delete_checkpoint(call->of, path);
-            call->finish([&](const detail::session_owner& owner) { return reference_client(std::make_shared<detail::training_core>(owner, made, options, true)); });
-          });
+    detail::future_access<saved_weights>::then(
+        std::move(*saved), [call, options](std::exception_ptr failure, saved_weights* state) {
+          if (failure) return call->fail(failure);
+          try {
+            detail::create_model(
+                call, options, false, [call, options, path = state->path](std::shared_ptr<detail::model> made) {
+                  detail::load_first(call, made, path, false, [call, made, options, path] {
+                    detail::delete_checkpoint(call->of, path);
+                    call->finish([&](const detail::session_owner& owner) {
+                      return reference_client(std::make_shared<detail::training_core>(owner, made, options, true));
+                    });
+                  });
+                });
+          } catch (...) {
+            call->fail(std::current_exception());
+          }
         });
-      } catch (...) {
-        call->fail(std::current_exception());
-      }
-    });
   });
 }
 
 GRADWIRE_DECL future<sampling_client> service_client::create_sampling_client(const sampling_client_options& options) {
   return detail::begin_service_call<sampling_client>(owner_, [options](const auto& call) {
     if (options.model_path.empty() == options.base_model.empty()) {
-      throw error(errc::config, "create_sampling_client takes a model_path (of save_weights_for_sampler) or a base_model, one of the two");
+      throw error(
+          errc::config,
+          "create_sampling_client takes a model_path (of save_weights_for_sampler) or a base_model, one of the two");
     }
-    if (!call->of->dialect().asample) throw error(errc::config, "this server (" + std::string(call->of->dialect().name) + ") samples through another service");
+    if (!call->of->dialect().asample)
+      throw error(errc::config,
+                  "this server (" + std::string(call->of->dialect().name) + ") samples through another service");
     wire::create_sampling_session_request body;
     body.session_id = call->of->id();
     body.sampling_session_seq_id = call->of->take_sampler_number();
     if (!options.model_path.empty()) body.model_path = options.model_path;
     if (!options.base_model.empty()) body.base_model = options.base_model;
-    auto asked = call->record("create_sampling_session", "/api/v1/create_sampling_session", wire::to_json(body), effect::reads);
+    auto asked =
+        call->record("create_sampling_session", "/api/v1/create_sampling_session", wire::to_json(body), effect::reads);
     asked.has_future = false;
     detail::run_for(call, std::move(asked), [call](const operation_result& result) {
       auto sampled = std::make_shared<detail::sampling_session>();
       sampled->of = call->of;
       sampled->id = wire::from_json<wire::create_sampling_session_reply>(result.body).sampling_session_id;
-      call->finish([&](const detail::session_owner& owner) { return sampling_client(std::make_shared<detail::sampling_core>(detail::sampling_core{owner, sampled})); });
+      call->finish([&](const detail::session_owner& owner) {
+        return sampling_client(std::make_shared<detail::sampling_core>(detail::sampling_core{owner, sampled}));
+      });
     });
   });
 }

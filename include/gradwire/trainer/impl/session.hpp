@@ -19,8 +19,10 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
   void act(const operation_action& action) {
     if (action.what == operation_action::kind::done) return finish();
     if (action.what == operation_action::kind::send) {
-      http_call call{owner->peer_, action.request, action.until, action.reply_limit, action.is_poll ? traffic::poll : kind};
-      owner->net().send(std::move(call), [self = shared_from_this()](http_outcome outcome) { self->arrived(std::move(outcome)); });
+      http_call call{owner->peer_, action.request, action.until, action.reply_limit,
+                     action.is_poll ? traffic::poll : kind};
+      owner->net().send(std::move(call),
+                        [self = shared_from_this()](http_outcome outcome) { self->arrived(std::move(outcome)); });
     } else if (action.what == operation_action::kind::wait) {
       timer = owner->net().start_timer(action.until, [self = shared_from_this()] {
         self->timer = 0;
@@ -89,7 +91,8 @@ GRADWIRE_DECL session::session(network& net, http_peer peer, connect_options opt
                                                        : dialect_.body;
 }
 
-GRADWIRE_DECL operation_record session::record(std::string name, const std::string& path, std::string body, effect what) {
+GRADWIRE_DECL operation_record session::record(std::string name, const std::string& path, std::string body,
+                                               effect what) {
   operation_record made;
   made.name = std::move(name);
   made.target = peer_->address.prefix + path;
@@ -126,25 +129,30 @@ GRADWIRE_DECL void session::when_ready(std::function<void(std::exception_ptr)> t
 
 // What the server says about itself is optional; a server that does not know the question has the defaults.
 GRADWIRE_DECL void session::start() {
-  auto asked = record("client/config", "/api/v1/client/config", wire::to_json(wire::client_config_request{options_.sdk_version}), effect::reads);
+  auto asked = record("client/config", "/api/v1/client/config",
+                      wire::to_json(wire::client_config_request{options_.sdk_version}), effect::reads);
   asked.has_future = false;
   asked.time_limit_seconds = std::min(asked.time_limit_seconds, options_.first_contact_seconds);
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (outcome.failure) {
       const error& failed = *outcome.machine->failure();
       const int status = failed.details().http_status;
-      if (failed.kind() != errc::status || (status != 404 && status != 405 && status != 501)) return self->started(outcome.failure);
+      if (failed.kind() != errc::status || (status != 404 && status != 405 && status != 501))
+        return self->started(outcome.failure);
     } else {
       try {
         const auto config = wire::from_json<wire::client_config_reply>(outcome.result->body);
         self->max_chunk_datums_ = static_cast<std::size_t>(std::max<std::int64_t>(1, config.fwdbwd_max_chunk_len));
-        self->max_chunk_bytes_ = static_cast<std::size_t>(std::max<std::int64_t>(1, config.fwdbwd_max_chunk_bytes_count));
+        self->max_chunk_bytes_ =
+            static_cast<std::size_t>(std::max<std::int64_t>(1, config.fwdbwd_max_chunk_bytes_count));
         if (self->options_.dialect.empty()) {
           self->dialect_ = wire::detect_dialect(self->peer_->address.text() + "/", &config);
           if (self->options_.wire == wire_format::automatic) self->encoding_ = self->dialect_.body;
         }
       } catch (const error& unreadable) {
-        return self->started(std::make_exception_ptr(error(errc::decode, "the reply to client/config cannot be read; is this address a trainer? " + text_of_error(std::current_exception()))));
+        return self->started(std::make_exception_ptr(
+            error(errc::decode, "the reply to client/config cannot be read; is this address a trainer? " +
+                                    text_of_error(std::current_exception()))));
       }
     }
     self->create();
@@ -178,17 +186,20 @@ GRADWIRE_DECL void session::started(std::exception_ptr failure) {
 
 GRADWIRE_DECL void session::schedule_heartbeat() {
   if (closed_ || options_.heartbeat_seconds <= 0) return;
-  heartbeat_timer_ = net_->start_timer(net_->now() + in_seconds(options_.heartbeat_seconds), [self = shared_from_this()] { self->beat(); });
+  heartbeat_timer_ = net_->start_timer(net_->now() + in_seconds(options_.heartbeat_seconds),
+                                       [self = shared_from_this()] { self->beat(); });
 }
 
 GRADWIRE_DECL void session::beat() {
   if (closed_) return;
-  auto asked = record("session_heartbeat", "/api/v1/session_heartbeat", wire::to_json(wire::session_heartbeat_request{id_}), effect::reads);
+  auto asked = record("session_heartbeat", "/api/v1/session_heartbeat",
+                      wire::to_json(wire::session_heartbeat_request{id_}), effect::reads);
   asked.has_future = false;
   asked.time_limit_seconds = options_.heartbeat_seconds;  // the next one is due then
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (outcome.failure && outcome.machine->failure()->details().http_status == 410) {
-      self->lost_ = std::make_exception_ptr(error(errc::closed, "the trainer has ended this session; connect again and load the last saved state"));
+      self->lost_ = std::make_exception_ptr(
+          error(errc::closed, "the trainer has ended this session; connect again and load the last saved state"));
       return;
     }
     self->schedule_heartbeat();

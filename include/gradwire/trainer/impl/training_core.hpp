@@ -35,8 +35,9 @@ std::shared_ptr<client_call<T>> begin_call(const std::shared_ptr<model>& of) {
 GRADWIRE_DECL void check_name(const std::string& name) {
   if (wire::is_checkpoint_name(name)) return;
   throw error(errc::config,
-              "'" + printable(name, 80) + "' cannot be the name of a checkpoint: 1 to 128 letters, digits, '_', '-' and '.', "
-              "not beginning with '.'",
+              "'" + printable(name, 80) +
+                  "' cannot be the name of a checkpoint: 1 to 128 letters, digits, '_', '-' and '.', "
+                  "not beginning with '.'",
               {.value = printable(name, 80)});
 }
 
@@ -56,7 +57,9 @@ inline void set_metric(std::vector<named_value>& values, const std::string& name
   values.push_back({name, value});
 }
 
-inline shared<block> new_rows(const plain_batch& data) { return allocate_rows(data.shape(), data.level(), sizeof(float), result_slot); }
+inline shared<block> new_rows(const plain_batch& data) {
+  return allocate_rows(data.shape(), data.level(), sizeof(float), result_slot);
+}
 
 // Reads the logprobs of all chunks; an empty handle when the server sent none and they are not needed.
 inline shared<block> logprobs_of(const plain_batch& data, const std::vector<chunk_range>& chunks,
@@ -70,12 +73,14 @@ inline shared<block> logprobs_of(const plain_batch& data, const std::vector<chun
   return rows;
 }
 
-inline pass_request make_pass(const std::shared_ptr<model>& on, const plain_batch& data, time_point deadline, std::string name) {
+inline pass_request make_pass(const std::shared_ptr<model>& on, const plain_batch& data, time_point deadline,
+                              std::string name) {
   const session& of = *on->of();
   pass_request pass;
   pass.on = on;
   pass.name = std::move(name);
-  pass.chunks = plan_chunks(data, of.max_chunk_datums(), of.encoding() == wire::encoding::json ? of.max_chunk_bytes() / 4 : of.max_chunk_bytes());
+  pass.chunks = plan_chunks(data, of.max_chunk_datums(),
+                            of.encoding() == wire::encoding::json ? of.max_chunk_bytes() / 4 : of.max_chunk_bytes());
   pass.tokens = data.shape().tokens() * data.width();
   pass.deadline = deadline;
   return pass;
@@ -93,9 +98,11 @@ GRADWIRE_DECL training_core::~training_core() {
   if (!unload_) return;
   owner_->net().post([on = model_] {
     if (on->of()->is_closed()) return;
-    auto record = on->of()->record("unload_model", "/api/v1/unload_model", wire::to_json(wire::unload_model_request{on->id()}), effect::deduped);
+    auto record = on->of()->record("unload_model", "/api/v1/unload_model",
+                                   wire::to_json(wire::unload_model_request{on->id()}), effect::deduped);
     record.time_limit_seconds = 60;
-    on->of()->run(std::move(record), traffic::submit, nullptr, [](const operation_outcome&) {});  // the session's end unloads it too
+    on->of()->run(std::move(record), traffic::submit, nullptr,
+                  [](const operation_outcome&) {});  // the session's end unloads it too
   });
 }
 
@@ -110,7 +117,8 @@ GRADWIRE_DECL future<forward_result> training_core::forward(plain_batch data) {
         try {
           if (outcome.failure) std::rethrow_exception(outcome.failure);
           forward_result ready;
-          ready.logprobs = column<float>(logprobs_of(data, chunks, outcome.replies, true), data.layout_handle(), data.level());
+          ready.logprobs =
+              column<float>(logprobs_of(data, chunks, outcome.replies, true), data.layout_handle(), data.level());
           ready.tokens = data.shape().tokens();
           ready.elapsed_seconds = call->elapsed();
           call->ended.set_value(std::move(ready));
@@ -155,7 +163,8 @@ GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch 
           const auto metrics = wire::merge_metrics(outcome.replies).values;
           step.metrics = copy_metrics(metrics);
           step.loss = reported_loss(metrics);
-          if (std::isnan(step.loss) && loss.name == "cross_entropy" && logprobs && data.width() == 1) step.loss = plain_cross_entropy(data, *logprobs);
+          if (std::isnan(step.loss) && loss.name == "cross_entropy" && logprobs && data.width() == 1)
+            step.loss = plain_cross_entropy(data, *logprobs);
           if (logprobs) step.logprobs = column<float>(std::move(logprobs), data.layout_handle(), data.level());
           step.tokens = data.shape().tokens();
           step.counted_tokens = count_of_weights(data);
@@ -219,14 +228,16 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
     try {
       computed = loss(logprobs);
       if (!std::isfinite(computed.loss)) {
-        throw error(errc::data, "the value of the loss is " + std::to_string(computed.loss) + "; nothing was sent back", {.value = std::to_string(computed.loss)});
+        throw error(errc::data, "the value of the loss is " + std::to_string(computed.loss) + "; nothing was sent back",
+                    {.value = std::to_string(computed.loss)});
       }
       check_slope(data, *computed.slope);
     } catch (...) {
       failure = std::current_exception();
     }
     // The network waits for this thread before it goes, so it is still there.
-    call->on->of()->net().post([self = shared_from_this(), failure] { failure ? self->end(failure, false) : self->send_back(); });
+    call->on->of()->net().post(
+        [self = shared_from_this(), failure] { failure ? self->end(failure, false) : self->send_back(); });
   }
 
   void send_back() {
@@ -235,11 +246,16 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
     pass.chunks = chunks;  // as those of the forward
     if (lowering == wire::lowering::importance_sampling) {
       pass.loss = "importance_sampling";
-      pass.datums = [self = shared_from_this()](chunk_range range) { return datums_with_scaled_slope(self->data, range, *self->computed.slope, *self->logprobs); };
+      pass.datums = [self = shared_from_this()](chunk_range range) {
+        return datums_with_scaled_slope(self->data, range, *self->computed.slope, *self->logprobs);
+      };
     } else {
-      pass.datums = [self = shared_from_this()](chunk_range range) { return datums_with_slope(self->data, range, *self->computed.slope); };
+      pass.datums = [self = shared_from_this()](chunk_range range) {
+        return datums_with_slope(self->data, range, *self->computed.slope);
+      };
     }
-    run_pass(std::move(pass), release, [self = shared_from_this()](pass_outcome outcome) { self->finish(std::move(outcome)); });
+    run_pass(std::move(pass), release,
+             [self = shared_from_this()](pass_outcome outcome) { self->finish(std::move(outcome)); });
   }
 
   void finish(pass_outcome outcome) {

@@ -86,28 +86,37 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     } catch (const error& e) {
       return fail(errc::config, false, e.what());
     }
-    stream = address.tls ? std::make_unique<either_stream>(client.io, *pool.tls) : std::make_unique<either_stream>(client.io);
-    const auto latest = std::min(call.deadline, std::chrono::steady_clock::now() + in_seconds(call.to->connect_timeout_seconds));
+    stream = address.tls ? std::make_unique<either_stream>(client.io, *pool.tls)
+                         : std::make_unique<either_stream>(client.io);
+    const auto latest =
+        std::min(call.deadline, std::chrono::steady_clock::now() + in_seconds(call.to->connect_timeout_seconds));
     stream->lowest().expires_at(latest);
     timer.expires_at(latest);  // a name lookup cannot be stopped, only abandoned
     timer.async_wait([self = shared_from_this()](error_code stopped) {
-      if (!stopped && !self->connected) self->fail(errc::timeout, false, "connecting to " + self->where() + " took too long");
+      if (!stopped && !self->connected)
+        self->fail(errc::timeout, false, "connecting to " + self->where() + " took too long");
     });
     error_code no_address;
     const auto ip = asio::ip::make_address(address.host, no_address);
-    if (!no_address) return connect(tcp::resolver::results_type::create(tcp::endpoint(ip, address.port), address.host, ""));
-    resolver.async_resolve(address.host, std::to_string(address.port),
-                           [self = shared_from_this()](error_code failed, tcp::resolver::results_type found) {
-                             if (self->finished) return;
-                             if (failed) return self->fail(errc::transport, false, "the name " + self->call.to->address.host + " cannot be resolved: " + failed.message());
-                             self->connect(found);
-                           });
+    if (!no_address)
+      return connect(tcp::resolver::results_type::create(tcp::endpoint(ip, address.port), address.host, ""));
+    resolver.async_resolve(
+        address.host, std::to_string(address.port),
+        [self = shared_from_this()](error_code failed, tcp::resolver::results_type found) {
+          if (self->finished) return;
+          if (failed)
+            return self->fail(errc::transport, false,
+                              "the name " + self->call.to->address.host + " cannot be resolved: " + failed.message());
+          self->connect(found);
+        });
   }
 
   void connect(const tcp::resolver::results_type& found) {
     stream->lowest().async_connect(found, [self = shared_from_this()](error_code failed, const tcp::endpoint&) {
       if (self->finished) return;
-      if (failed) return self->fail(failed == beast::error::timeout ? errc::timeout : errc::transport, false, "connecting to " + self->where() + ": " + failed.message());
+      if (failed)
+        return self->fail(failed == beast::error::timeout ? errc::timeout : errc::transport, false,
+                          "connecting to " + self->where() + ": " + failed.message());
       error_code ignored;
       self->stream->lowest().socket().set_option(tcp::no_delay(true), ignored);
       self->handshake();
@@ -137,7 +146,8 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     request.target(from.target);
     request.version(11);
     request.set(http::field::host, to.address.host_header());
-    request.set(http::field::user_agent, "gradwire/" + std::to_string(version.major_) + "." + std::to_string(version.minor_));
+    request.set(http::field::user_agent,
+                "gradwire/" + std::to_string(version.major_) + "." + std::to_string(version.minor_));
     for (const http_header& h : from.headers) request.set(h.name, h.value);
     if (!to.key.empty()) request.set("X-API-Key", to.key.reveal());
     request.body() = {from.body.data(), from.body.size()};
@@ -147,7 +157,8 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
       if (self->finished) return;
       // Also after a failure: a server that refuses a large body answers before it has read it.
       self->write_failure = failed;
-      if (failed == beast::error::timeout) return self->fail(errc::timeout, false, "the request could not be sent in time");
+      if (failed == beast::error::timeout)
+        return self->fail(errc::timeout, false, "the request could not be sent in time");
       self->read_head();
     });
   }
@@ -169,11 +180,13 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     const unsigned status = head.result_int();
     const bool has_body = status != 204 && status != 304;
     if (has_body && !parser->chunked() && !parser->content_length()) {
-      return fail(errc::protocol, true, "the reply says neither its length nor chunked; one that was cut off would look the same");
+      return fail(errc::protocol, true,
+                  "the reply says neither its length nor chunked; one that was cut off would look the same");
     }
     const auto coding = view_of(head[http::field::content_encoding]);
     if (!coding.empty() && !same_text(coding, "identity")) {
-      return fail(errc::protocol, true, "the reply is compressed (" + std::string(coding.substr(0, 40)) + ") though nobody asked for it");
+      return fail(errc::protocol, true,
+                  "the reply is compressed (" + std::string(coding.substr(0, 40)) + ") though nobody asked for it");
     }
     is_error = status >= 400;
     limit = is_error ? std::min<std::size_t>(call.reply_limit, 64 * 1024) : call.reply_limit;
@@ -199,14 +212,19 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
   }
 
   void too_long(std::uint64_t bytes) {
-    fail(errc::protocol, true, "the reply has " + std::to_string(bytes) + " bytes or more, the limit for this call is " + std::to_string(limit));
+    fail(errc::protocol, true,
+         "the reply has " + std::to_string(bytes) + " bytes or more, the limit for this call is " +
+             std::to_string(limit));
   }
 
   void read_failed(error_code failed) {
-    if (write_failure && !(reused && call.kind != traffic::submit)) return fail(errc::transport, false, "the connection broke while the request was being sent: " + write_failure.message());
+    if (write_failure && !(reused && call.kind != traffic::submit))
+      return fail(errc::transport, false,
+                  "the connection broke while the request was being sent: " + write_failure.message());
     if (failed == beast::error::timeout) return fail(errc::timeout, true, "no complete answer in time");
-    if (reused && call.kind != traffic::submit && !parser->got_some()) {  // the server closed it while it was idle: a read
-      reused = false;                                                     // is asked again at once on a new connection
+    if (reused && call.kind != traffic::submit &&
+        !parser->got_some()) {  // the server closed it while it was idle: a read
+      reused = false;           // is asked again at once on a new connection
       connected = false;
       return open();
     }
@@ -336,7 +354,8 @@ inline std::unique_ptr<either_stream> http_client::take_idle(http_pool& pool, tr
 inline void http_client::give_back(http_pool& pool, std::unique_ptr<either_stream> stream) {
   const auto now = std::chrono::steady_clock::now();
   std::erase_if(pool.idle, [&](const auto& old) { return now - old.since > in_seconds(options.idle_seconds); });
-  if (!closed && pool.idle.size() < options.max_polls + options.max_submits) pool.idle.push_back({std::move(stream), now});
+  if (!closed && pool.idle.size() < options.max_polls + options.max_submits)
+    pool.idle.push_back({std::move(stream), now});
 }
 
 inline void http_client::close() {

@@ -243,9 +243,9 @@ GRADWIRE_DECL http_server::http_server(http_server_options options, handler on_r
   if (!failed) it.acceptor.bind(where, failed);
   if (!failed) it.acceptor.listen(detail::asio::socket_base::max_listen_connections, failed);
   if (failed) {
-    throw error(errc::transport,
-                "cannot listen on 127.0.0.1:" + std::to_string(options.port) + ": " + failed.message() +
-                    (options.port ? "; choose another port, or 0 for any free one" : ""));
+    throw error(errc::transport, "cannot listen on 127.0.0.1:" + std::to_string(options.port) + ": " +
+                                     failed.message() +
+                                     (options.port ? "; choose another port, or 0 for any free one" : ""));
   }
   it.port = it.acceptor.local_endpoint().port();
   detail::accept_next(it);
@@ -259,9 +259,7 @@ GRADWIRE_DECL http_server::~http_server() {
 
 GRADWIRE_DECL std::uint16_t http_server::port() const noexcept { return state_->port; }
 
-GRADWIRE_DECL void http_server::post(std::function<void()> task) {
-  detail::asio::post(state_->io, std::move(task));
-}
+GRADWIRE_DECL void http_server::post(std::function<void()> task) { detail::asio::post(state_->io, std::move(task)); }
 
 GRADWIRE_DECL void http_server::post_after(double seconds, std::function<void()> task) {
   detail::asio::post(state_->io, [it = state_.get(), seconds, task = std::move(task)]() mutable {

@@ -24,7 +24,8 @@ inline std::string json_text(std::string_view text) {  // for ids: a JSON string
 
 inline std::string seconds_text(double seconds) {
   char buffer[32];
-  const auto [end, failed] = std::to_chars(buffer, buffer + sizeof buffer, seconds, std::chars_format::fixed, seconds < 10 ? 2 : 0);
+  const auto [end, failed] =
+      std::to_chars(buffer, buffer + sizeof buffer, seconds, std::chars_format::fixed, seconds < 10 ? 2 : 0);
   return failed == std::errc() ? std::string(buffer, end) + " s" : "? s";
 }
 
@@ -34,9 +35,9 @@ inline bool is_protobuf(std::string_view content_type) { return content_type.fin
 struct reply_head {
   bool is_json = false;
   bool is_object = false;
-  std::string request_id;   // "" when there is none
-  std::string type;         // "try_again"
-  std::string status;       // "complete_metadata"
+  std::string request_id;  // "" when there is none
+  std::string type;        // "try_again"
+  std::string status;      // "complete_metadata"
   bool has_error = false;
   std::string queue_state;
 };
@@ -67,7 +68,9 @@ inline reply_head read_head(const http_response& reply) {
 }  // namespace detail
 
 GRADWIRE_DECL operation::operation(operation_record record, retry_policy policy, std::uint64_t seed)
-    : record_(std::move(record)), policy_(policy), random_(static_cast<std::minstd_rand::result_type>(seed % 2147483646 + 1)) {
+    : record_(std::move(record)),
+      policy_(policy),
+      random_(static_cast<std::minstd_rand::result_type>(seed % 2147483646 + 1)) {
   auto request = std::make_shared<http_request>();
   request->method = record_.method;
   request->target = record_.target;
@@ -106,12 +109,14 @@ GRADWIRE_DECL operation_action operation::send(time_point now) {
 }
 
 GRADWIRE_DECL operation_action operation::wait(time_point now, double seconds) {
-  return {operation_action::kind::wait, nullptr, false, 0, std::min(now + in_seconds(std::min(seconds, 1e9)), deadline_)};
+  return {operation_action::kind::wait, nullptr, false, 0,
+          std::min(now + in_seconds(std::min(seconds, 1e9)), deadline_)};
 }
 
 // Exponential pause with full jitter, or what the server wishes.
 GRADWIRE_DECL operation_action operation::pause(time_point now, std::optional<double> server_wish) {
-  pause_seconds_ = pause_seconds_ <= 0 ? policy_.first_pause_seconds : std::min(2 * pause_seconds_, policy_.longest_pause_seconds);
+  pause_seconds_ =
+      pause_seconds_ <= 0 ? policy_.first_pause_seconds : std::min(2 * pause_seconds_, policy_.longest_pause_seconds);
   if (server_wish) return wait(now, *server_wish);
   return wait(now, pause_seconds_ * std::uniform_real_distribution<double>(0.05, 1.0)(random_));
 }
@@ -123,9 +128,11 @@ GRADWIRE_DECL operation_action operation::on_timer(time_point now) {
 
 GRADWIRE_DECL operation_action operation::on_close(time_point now) {
   if (finished_) return done();
-  return fail(now, errc::closed, "the client was closed" +
-                                     std::string(request_id_.empty() ? (maybe_executed_ || in_flight_ ? "; the trainer may have got it" : " before it was sent")
-                                                                     : "; the trainer has it"));
+  return fail(now, errc::closed,
+              "the client was closed" +
+                  std::string(request_id_.empty() ? (maybe_executed_ || in_flight_ ? "; the trainer may have got it"
+                                                                                   : " before it was sent")
+                                                  : "; the trainer has it"));
 }
 
 GRADWIRE_DECL operation_action operation::on_failure(time_point now, const http_failure& failure) {
@@ -141,7 +148,8 @@ GRADWIRE_DECL operation_action operation::on_failure(time_point now, const http_
   }
   if (!failure.executed) return unreachable(now, failure.sentence);
   unreached_since_.reset();
-  if (failure.kind == errc::protocol && record_.effect != effect::mutates) return bad_answer(now, failure.sentence, errc::protocol);
+  if (failure.kind == errc::protocol && record_.effect != effect::mutates)
+    return bad_answer(now, failure.sentence, errc::protocol);
   return ambiguous(now, std::nullopt);
 }
 
@@ -177,13 +185,16 @@ GRADWIRE_DECL operation_action operation::on_reply(time_point now, http_response
   unreached_since_.reset();
   last_status_ = reply.status;
   if (reply.status < 200 || (reply.status >= 300 && reply.status < 400)) {
-    return fail(now, errc::protocol,
-                "the server answered " + std::to_string(reply.status) +
-                    (reply.header("Location").empty() ? "" : ", a redirect to " + detail::printable(reply.header("Location"), 200)) +
-                    "; redirects are not followed because the key would go with them. Give the final address");
+    return fail(
+        now, errc::protocol,
+        "the server answered " + std::to_string(reply.status) +
+            (reply.header("Location").empty() ? ""
+                                              : ", a redirect to " + detail::printable(reply.header("Location"), 200)) +
+            "; redirects are not followed because the key would go with them. Give the final address");
   }
   if (reply.status >= 400) {
-    last_trouble_ = "status " + std::to_string(reply.status) + (reply.body.empty() ? "" : ": " + detail::server_text(reply));
+    last_trouble_ =
+        "status " + std::to_string(reply.status) + (reply.body.empty() ? "" : ": " + detail::server_text(reply));
     return request_id_.empty() ? submit_status(now, reply) : poll_status(now, reply);
   }
   return request_id_.empty() ? submit_reply(now, std::move(reply)) : poll_reply(now, std::move(reply));
@@ -193,7 +204,8 @@ GRADWIRE_DECL operation_action operation::submit_reply(time_point now, http_resp
   if (!record_.has_future) {
     if (detail::is_protobuf(reply.header("Content-Type")) || reply.body.empty()) return finish(now, std::move(reply));
     const auto head = detail::read_head(reply);
-    if (!head.is_json) return bad_answer(now, "the answer is not JSON: " + detail::printable(reply.body, 80), errc::decode);
+    if (!head.is_json)
+      return bad_answer(now, "the answer is not JSON: " + detail::printable(reply.body, 80), errc::decode);
     if (head.is_object && head.has_error) return refused(now, reply);
     return finish(now, std::move(reply));
   }
@@ -222,10 +234,14 @@ GRADWIRE_DECL operation_action operation::submit_status(time_point now, const ht
   switch (reply.status) {
     case 408:  // the server did not get the request in time
     case 425:  // "not yet"
-    case 429: return pause(now, wish);
-    case 409: return wish ? pause(now, wish) : refused(now, reply);
-    case 400: return reply.body.empty() && ++bad_answers_ <= 3 ? pause(now) : refused(now, reply);  // a proxy's 400 has no body
-    default: break;
+    case 429:
+      return pause(now, wish);
+    case 409:
+      return wish ? pause(now, wish) : refused(now, reply);
+    case 400:
+      return reply.body.empty() && ++bad_answers_ <= 3 ? pause(now) : refused(now, reply);  // a proxy's 400 has no body
+    default:
+      break;
   }
   return reply.status >= 500 ? ambiguous(now, wish) : refused(now, reply);
 }
@@ -235,7 +251,9 @@ GRADWIRE_DECL operation_action operation::poll_reply(time_point now, http_respon
   if (reply.body.empty() || detail::is_protobuf(reply.header("Content-Type"))) return finish(now, std::move(reply));
   const auto head = detail::read_head(reply);
   if (!head.is_json) {
-    return bad_answer(now, "the result of request " + request_id_ + " is not JSON: " + detail::printable(reply.body, 80), errc::decode);
+    return bad_answer(now,
+                      "the result of request " + request_id_ + " is not JSON: " + detail::printable(reply.body, 80),
+                      errc::decode);
   }
   if (head.type == "try_again" || head.status == "complete_metadata") {
     queue_state_ = head.queue_state;
@@ -253,8 +271,10 @@ GRADWIRE_DECL operation_action operation::poll_status(time_point now, const http
       queue_state_ = detail::read_head(reply).queue_state;
       return wish ? pause(now, wish) : not_yet(now);
     case 425:
-    case 429: return pause(now, wish);
-    case 400: return says_why || ++bad_answers_ > 3 ? refused(now, reply) : pause(now, wish);
+    case 429:
+      return pause(now, wish);
+    case 400:
+      return says_why || ++bad_answers_ > 3 ? refused(now, reply) : pause(now, wish);
     case 404:
       return fail(now, record_.effect == effect::reads ? errc::status : errc::outcome_unknown,
                   "the trainer does not know request " + request_id_ + " (" + detail::server_text(reply) +
@@ -266,7 +286,8 @@ GRADWIRE_DECL operation_action operation::poll_status(time_point now, const http
       }
       request_id_.clear();
       return pause(now, wish);  // submitted again: the server answers with the same future, or nothing is done twice
-    default: break;
+    default:
+      break;
   }
   if (reply.status < 500) return refused(now, reply);
   // A 500 of one server means that the result does not fit protobuf (a metric that is NaN); the JSON form does.

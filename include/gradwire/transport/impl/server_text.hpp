@@ -64,7 +64,8 @@ GRADWIRE_DECL std::string server_text(const http_response& reply) {
         for (const auto* part = loc ? document.first(*loc) : nullptr; part; part = document.next(*part)) {
           place += (place.empty() ? "" : ".") + text_of(part);
         }
-        found += (found.empty() ? "" : "; ") + place + (place.empty() ? "" : ": ") + text_of(document.find(*issue, "msg"));
+        found +=
+            (found.empty() ? "" : "; ") + place + (place.empty() ? "" : ": ") + text_of(document.find(*issue, "msg"));
       }
     }
     const auto* const error_member = document.find(root, "error");

@@ -29,7 +29,8 @@ inline asio::ssl::context make_tls_context(const http_peer& to) {
   }
   if (failed) {
     throw error(errc::config, "the certificates to trust cannot be read" +
-                                  (to.ca_file.empty() ? std::string() : " from " + to.ca_file) + ": " + failed.message());
+                                  (to.ca_file.empty() ? std::string() : " from " + to.ca_file) + ": " +
+                                  failed.message());
   }
   return context;
 }
@@ -39,7 +40,8 @@ class either_stream {
   using executor_type = beast::tcp_stream::executor_type;
 
   explicit either_stream(asio::io_context& io) : tcp_(std::in_place, io) {}
-  either_stream(asio::io_context& io, asio::ssl::context& context) : tls_(std::in_place, beast::tcp_stream(io), context) {}
+  either_stream(asio::io_context& io, asio::ssl::context& context)
+      : tls_(std::in_place, beast::tcp_stream(io), context) {}
 
   executor_type get_executor() noexcept { return lowest().get_executor(); }
   beast::tcp_stream& lowest() noexcept { return tls_ ? tls_->next_layer() : *tcp_; }
