@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 
 #include "simd_exp.hpp"
 
@@ -41,11 +42,12 @@ struct hand {
   struct sum {  // of a row: two chains, so that additions do not wait for each other
     typename W::reg wide[2 * parts]{};
     R narrow[2]{};
-    [[gnu::always_inline]] void add(int chain, R x) {
+    template <int Chain>
+    [[gnu::always_inline]] void add(R x) {
       if constexpr (Contract)
-        V::add_wide(wide + chain * parts, x);
+        V::add_wide(wide + Chain * parts, x);
       else
-        narrow[chain] += x;
+        narrow[Chain] += x;
     }
     double total() const {
       if constexpr (!Contract) return V::sum(narrow[0] + narrow[1]);
@@ -54,6 +56,16 @@ struct hand {
       return t;
     }
   };
+  // block(i, 0), block(i + width, 1), block(i + 2 width, 0) …
+  template <class Block>
+  BENCH_INLINE void by_two(std::size_t begin, std::size_t end, const Block& block) {
+    std::size_t i = begin;
+    for (; i + width < end; i += 2 * width) {
+      block(i, std::integral_constant<int, 0>{});
+      block(i + width, std::integral_constant<int, 1>{});
+    }
+    if (i < end) block(i, std::integral_constant<int, 0>{});
+  }
   BENCH_INLINE R all(double x) { return V::all(static_cast<T>(x)); }
   // x w, or 0 where w is 0
   BENCH_INLINE R weighted(R w, R x) {
@@ -70,7 +82,7 @@ struct hand {
       const double share = 1 / (d.weight_sum[s] * static_cast<double>(d.sequences));
       const R scale = all(share), a = all(static_cast<double>(d.advantage[s]));
       sum total;
-      const auto block = [&](std::size_t i, int chain) __attribute__((always_inline)) {
+      const auto block = [&](std::size_t i) __attribute__((always_inline)) {
         const R now = V::load(d.logprobs + i), w = V::load(d.weight + i);
         const R ratio = E::exp(now - V::load(d.old + i)), difference = V::load(d.reference + i) - now;
         const R plain = ratio * a, clipped = V::min(high, V::max(low, ratio)) * a;
@@ -82,11 +94,11 @@ struct hand {
           slope = E::exp(difference) - all(1);
           k3 = slope - difference;
         }
-        total.add(chain, weighted(w, V::fma(beta, k3, -V::min(plain, clipped))));
+        total.template add<0>(weighted(w, V::fma(beta, k3, -V::min(plain, clipped))));
         const R gain = V::keep(V::less_equal(plain, clipped), plain);
         V::store(d.slope + i, weighted(w, V::fnma(beta, slope, -gain) * scale));
       };
-      for (std::size_t i = b; i < e; i += width) block(i, 0);
+      for (std::size_t i = b; i < e; i += width) block(i);
       loss += total.total() * share;
     }
     return loss;
@@ -98,11 +110,12 @@ struct hand {
     for (std::size_t s = first; s < last; ++s) {
       const std::size_t b = d.offset[s], e = b + d.length[s];
       sum total;
-      for (std::size_t i = b; i < e; i += width) {
+      const auto block = [&](std::size_t i, auto chain) __attribute__((always_inline)) {
         const R w = V::load(d.weight + i);
-        total.add((i / width) & 1, weighted(w, V::load(d.logprobs + i)));
+        total.template add<chain.value>(weighted(w, V::load(d.logprobs + i)));
         V::store(d.slope + i, w * scale);
-      }
+      };
+      by_two(b, e, block);
       loss -= total.total() / d.total_weight;
     }
     return loss;
@@ -112,13 +125,11 @@ struct hand {
   BENCH_INLINE double difference(const rows<T>& d, const T* other, std::size_t s) {
     const std::size_t b = d.offset[s], e = b + d.length[s];
     sum total;
-    for (std::size_t i = b; i < e; i += 2 * width) {
-      total.add(0, weighted(V::load(d.weight + i), V::load(d.logprobs + i) - V::load(other + i)));
-      if (i + width < e) {
-        const std::size_t j = i + width;
-        total.add(1, weighted(V::load(d.weight + j), V::load(d.logprobs + j) - V::load(other + j)));
-      }
-    }
+    by_two(
+        b, e, [&](std::size_t i, auto chain) __attribute__((always_inline)) {
+          const R now = V::load(d.logprobs + i);
+          total.template add<chain.value>(weighted(V::load(d.weight + i), now - V::load(other + i)));
+        });
     return total.total();
   }
   BENCH_INLINE void fill(const rows<T>& d, std::size_t s, double slope) {

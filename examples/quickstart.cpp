@@ -35,8 +35,8 @@ struct settings {
 
   int prompts = 48;    // questions a GRPO step
   int group_size = 8;  // samples a question
-  int grpo_steps = 150;
-  double grpo_learning_rate = 5e-4;
+  int grpo_steps = 100;
+  double grpo_learning_rate = 5e-4;  // falls to 0 over the steps
   grpo loss{.clip = 0.2, .beta = 0.02};
 };
 
@@ -85,7 +85,7 @@ class quickstart {
       const auto result = done.result();
       updated.result();
       tokens += result.tokens;
-      if (step % 25 == 0) accuracy = accuracy_on(questions_.validation, "sft-" + std::to_string(step));
+      if (step % 10 == 0) accuracy = accuracy_on(questions_.validation, "sft-" + std::to_string(step));
       log_.write({{"phase", "sft"}, {"step", step}, {"loss", result.loss}, {"validation_accuracy", accuracy}});
       bar.show(step, {{"loss", result.loss}, {"validation", accuracy}}, static_cast<double>(tokens) / clock.seconds(),
                std::min(1.0, accuracy / set_.sft_until));
@@ -106,7 +106,9 @@ class quickstart {
       const auto rollout = roll_out(step, mean_reward);
       const auto data = with(ref_logprobs = reference.forward(rollout).result(), rollout);
       auto done = trainer_.forward_backward_custom(data, set_.loss);
-      auto updated = trainer_.optim_step({.learning_rate = set_.grpo_learning_rate, .eps = 1e-8, .grad_clip_norm = 1});
+      const double rest = 1 - static_cast<double>(step - 1) / set_.grpo_steps;
+      auto updated =
+          trainer_.optim_step({.learning_rate = set_.grpo_learning_rate * rest, .eps = 1e-8, .grad_clip_norm = 1});
       const auto result = done.result();
       updated.result();
       tokens += result.tokens;

@@ -9,6 +9,7 @@
 #include <gradwire/transport/runtime.hpp>
 //
 #include <gradwire/trainer/impl/accumulate.hpp>
+#include <gradwire/trainer/impl/custom_call.hpp>
 #include <gradwire/trainer/impl/model.hpp>
 #include <gradwire/trainer/impl/model_calls.hpp>
 #include <gradwire/trainer/impl/pass.hpp>

@@ -80,7 +80,8 @@ def capabilities():
 @check
 def a_wrong_key_is_refused():
     other = tinker.ServiceClient(base_url=url, api_key="tml-" + "f" * 32)
-    raises(tinker.AuthenticationError, lambda: other.get_server_capabilities())
+    error = raises((tinker.AuthenticationError, tinker.PermissionDeniedError), lambda: other.get_server_capabilities())
+    assert "f" * 8 not in str(error), "a key has no place in a message"
 
 
 @check
@@ -377,7 +378,7 @@ def an_existing_name_is_refused():
 @check
 def a_name_with_a_path_is_refused():
     before = {os.path.join(d, f) for d, _, files in os.walk(os.path.dirname(os.path.abspath(checkpoints))) for f in files}
-    raises(Exception, lambda: state["client"].save_state("../escaped").result(), "../escaped")
+    raises(Exception, lambda: state["client"].save_state("../escaped").result(), "name")
     after = {os.path.join(d, f) for d, _, files in os.walk(os.path.dirname(os.path.abspath(checkpoints))) for f in files}
     assert before == after, after - before
 

@@ -18,7 +18,7 @@ using namespace gradwire::fields;
 namespace {
 
 using reals = std::vector<double>;
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 constexpr double inf = std::numeric_limits<double>::infinity();
 
 template <class Datum>
@@ -107,25 +107,25 @@ BOOST_AUTO_TEST_CASE(values_for_the_response_only_must_cover_every_weighted_toke
 }
 
 BOOST_AUTO_TEST_CASE(a_value_must_be_finite_only_where_its_weight_is_not_0) {
-  CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = {-1, -2, nan, -4, -5}}; }), -1, 2, "old_logprobs", "nan");
+  CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = {-1, -2, missing, -4, -5}}; }), -1, 2, "old_logprobs", "nan");
   CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = {-2, -inf, -5}}; }), -1, 2, "old_logprobs", "-inf");
   CHECK_DATA_ERROR(caught([] { datum{parts(), token_advantage = std::vector<float>{1, 1, 1, 1, float(inf)}}; }), -1, 4,
                    "token_advantage", "inf");
-  BOOST_TEST(says(caught([] { datum{parts(), values = {0, nan, 0, 0, 0}}; }), "the value is nan where the weight is not 0"));
+  BOOST_TEST(says(caught([] { datum{parts(), values = {0, missing, 0, 0, 0}}; }), "the value is nan where the weight is not 0"));
   // Tokens 0 and 3 are the prompt's.
-  const datum d{parts(), old_logprobs = {nan, -2, -3, inf, -5}};
+  const datum d{parts(), old_logprobs = {missing, -2, -3, inf, -5}};
   BOOST_TEST(values_of(d, "logprobs")[3] == inf);
-  BOOST_CHECK_NO_THROW((datum{parts(), old_logprobs = {nan, -2, nan, nan, -5}, weights = {0, 1, 0, 0, -1}}));
+  BOOST_CHECK_NO_THROW((datum{parts(), old_logprobs = {missing, -2, missing, missing, -5}, weights = {0, 1, 0, 0, -1}}));
 }
 
 BOOST_AUTO_TEST_CASE(a_sequence_value_must_be_finite_unless_every_token_is_masked) {
-  CHECK_DATA_ERROR(caught([] { datum{parts(), advantage = nan}; }), -1, -1, "advantage", "nan");
+  CHECK_DATA_ERROR(caught([] { datum{parts(), advantage = missing}; }), -1, -1, "advantage", "nan");
   CHECK_DATA_ERROR(caught([] { datum{parts(), advantage = -inf, weights = {0, 0, 0, 0, 2}}; }), -1, -1, "advantage", "-inf");
-  BOOST_CHECK_NO_THROW((datum{parts(), advantage = nan, weights = {0, 0, 0, 0, 0}}));
+  BOOST_CHECK_NO_THROW((datum{parts(), advantage = missing, weights = {0, 0, 0, 0, 0}}));
 }
 
 BOOST_AUTO_TEST_CASE(a_weight_is_finite_everywhere) {
-  CHECK_DATA_ERROR(caught([] { datum{parts(), weights = {1, 1, nan, 1, 1}}; }), -1, 2, "weights", "nan");
+  CHECK_DATA_ERROR(caught([] { datum{parts(), weights = {1, 1, missing, 1, 1}}; }), -1, 2, "weights", "nan");
   CHECK_DATA_ERROR(caught([] { datum{parts(), weights = (1 / 0.) * response_only}; }), -1, 1, "weights", "inf");
   const datum d{parts(), weights = {-1, 0.5, 0, 2, 1e-30}};  // any sign is a weight
   CHECK_SAME(values_of(d, "weights"), (reals{-1, 0.5, 0, 2, 1e-30}));
@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(candidates_that_do_not_fit) {
                    -1, -1, "candidate_logprobs", "3");
   // Token 2, candidate 1.
   const auto thrown = caught([] {
-    datum{parts(), candidates = matrix(std::vector<int>(10, 1), 2), candidate_logprobs = {0, nan, 0, 0, 0, nan, 0, 0, 0, 0}};
+    datum{parts(), candidates = matrix(std::vector<int>(10, 1), 2), candidate_logprobs = {0, missing, 0, 0, 0, missing, 0, 0, 0, 0}};
   });
   CHECK_DATA_ERROR(thrown, -1, 2, "candidate_logprobs", "nan");
   BOOST_TEST(says(thrown, "at candidate 1"));

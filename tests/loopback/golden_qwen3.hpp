@@ -55,6 +55,7 @@ inline const golden_file& file() {
 }
 
 inline std::string directory(const std::string& name) { return golden::path_of(name); }
+inline std::string path_of_config() { return golden::path_of("qwen3/config.json"); }
 
 inline std::vector<float> gradient(const std::string& name) {
   static loopback::safetensors_file gradients(golden::path_of("qwen3_gradients.safetensors"));

@@ -105,6 +105,16 @@ template <class T>
   return value;
 }
 
+// Row s of the column has values at the response's targets only.
+[[gnu::noinline]] inline void mark_response_row(block& column, std::size_t s, std::size_t sequences) {
+  if (!column.response_rows) {
+    auto rows = allocate_compact(sequences);
+    __builtin_memset(rows->data, 0, sequences);
+    column.response_rows = std::move(rows);
+  }
+  column.response_rows->data[s] = std::byte{1};
+}
+
 // Every column of every datum, each column in one allocation.
 template <class T>
 [[gnu::noinline]] shared<const batch_state> make_batch(const datum_cores& parts, const field_info* const* infos) {
@@ -154,7 +164,7 @@ template <class T>
     for (std::size_t s = 0; s < datums.size(); ++s) {
       const place at{.datum = static_cast<std::int64_t>(s), .column = field.name};
       const numbers& from = datums[s]->columns[f];
-      column->response_only |= from.response_only;
+      if (from.response_only) mark_response_row(*column, s, shape.sequences());
       if (field.level == extent::sequence) {
         out[s] = fill_single<T>(from, 0, state->weights->count[s] != 0, at);
       } else {

@@ -63,7 +63,8 @@ class shared {
 struct block : counted {
   std::byte* data = nullptr;
   std::size_t bytes = 0;
-  bool response_only = false;  // a column: zeros at the targets of some prompt stand for no value
+  shared<const block> response_rows;  // of a column, a byte a sequence: 1 where zeros at the prompt's targets stand for no
+                                      // value; null where every row is complete
 };
 
 // Where the first value of a batch's column lies inside its 4 KiB page: columns that a kernel reads side by side must not
@@ -76,7 +77,10 @@ inline constexpr std::size_t column_tail = 64;  // bytes that a kernel may read 
 [[gnu::noinline]] inline shared<block> allocate(std::size_t bytes, std::size_t before, std::size_t page_offset) {
   auto* memory = static_cast<std::byte*>(::operator new(sizeof(block) + before + bytes));
   auto* made = new (memory) block;
-  made->destroy = [](const counted* self) noexcept { ::operator delete(const_cast<counted*>(self)); };
+  made->destroy = [](const counted* self) noexcept {
+    static_cast<const block*>(self)->~block();
+    ::operator delete(const_cast<counted*>(self));
+  };
   made->bytes = bytes;
   auto address = reinterpret_cast<std::uintptr_t>(memory + sizeof(block));
   if (before) address += (page_offset - address) % 4096;

@@ -60,7 +60,9 @@ template <class T>
   for (std::size_t s = 0; s < shape.sequences(); ++s) {
     const place at{.datum = static_cast<std::int64_t>(s), .column = field.name};
     const T* weights = weights_of<T>(state) + shape.offset[s];
-    if (column.response_only) check_covered(*state.tokens->rows[s], weights, at);
+    if (column.response_rows && column.response_rows->data[s] != std::byte{0}) {
+      check_covered(*state.tokens->rows[s], weights, at);
+    }
     for (std::size_t k = 0; k < width; ++k) {
       const T* row = values + k * shape.padded() + shape.offset[s];
       const std::size_t bad = first_not_finite(row, weights, shape.length[s], 1);
@@ -98,7 +100,6 @@ template <class T>
   const layout& shape = *state.shape;
   const bool is_weights = std::string_view(field.name) == "weights";
   const std::size_t width = field.level == extent::candidate ? shape.candidates() : 1;
-  if (width == 0) data_error({.column = field.name}, {"values for candidates, but the batch has none"});
   if (from.rows.size() != shape.sequences()) {
     wrong_count(field.name, from.rows.size(), " rows", shape.sequences(), " sequences");
   }
@@ -112,7 +113,7 @@ template <class T>
     if (response && !is_weights) check_covered(core, weights, at);
     fill_row(response ? placed(core, row, width) : row, 0, width, shape.length[s], out + shape.offset[s], shape.padded(),
              is_weights ? nullptr : weights, at);
-    column.response_only |= response;
+    if (response) mark_response_row(column, s, shape.sequences());
   }
 }
 
@@ -188,6 +189,7 @@ template <class T>
     }
   } else if (field.level <= extent::token) {
     const std::size_t width = field.level == extent::candidate ? shape.candidates() : 1;
+    if (width == 0) data_error({.column = field.name}, {"values for candidates, but the batch has none"});
     fill_tokens<T>(from, field, origin.rows ? *origin.rows : split_rows(from, field, *origin.flat, width), *column);
   } else if (origin.single) {
     fill_coarse(from, field, {.size = 1, .kind = origin.single->kind, .single = true, .value = origin.single->value}, out);
@@ -206,10 +208,14 @@ template <class T>
     data_error({.column = field.name}, {"the field is ", to_string(field.level), ", but the column ", to_string(level)});
   }
   if (other == &shape) return;
-  if (other->sequences() != shape.sequences() || other->groups() != shape.groups() ||
-      other->candidates() != shape.candidates()) {
-    wrong_count(field.name, other->sequences(), " sequences in the column", shape.sequences(),
-                " (or its groups or candidates differ)");
+  if (other->sequences() != shape.sequences()) {
+    wrong_count(field.name, other->sequences(), " sequences in the column", shape.sequences(), "");
+  }
+  if (level == extent::group && other->groups() != shape.groups()) {
+    wrong_count(field.name, other->groups(), " groups in the column", shape.groups(), "");
+  }
+  if (level == extent::candidate && other->candidates() != shape.candidates()) {
+    wrong_count(field.name, other->candidates(), " candidates in the column", shape.candidates(), "");
   }
   for (std::size_t s = 0; s < shape.sequences(); ++s) {
     if (other->length[s] != shape.length[s]) {
@@ -236,7 +242,7 @@ template <class T, class U>
     auto column = allocate_rows(*from.shape, field.level, sizeof(T), static_cast<unsigned>(slot));
     convert({.data = storage->data, .size = given.size(), .kind = kind_of<U>()}, 0, 1, given.size(),
             reinterpret_cast<T*>(column->data));
-    column->response_only = storage->response_only;
+    column->response_rows = storage->response_rows;
     storage = std::move(column);
   }
   if (slot != 0) check_column<T>(from, *storage, field);

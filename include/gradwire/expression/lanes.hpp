@@ -20,12 +20,12 @@ struct mask {
   using vector_type = decltype(typename lanes<T, Isa>::vector_type{} < typename lanes<T, Isa>::vector_type{});
   vector_type v;
 
-  GRADWIRE_LANES_INLINE static mask broadcast(bool truth) { return {vector_type{} - (truth ? 1 : 0)}; }
-  GRADWIRE_LANES_INLINE friend mask operator&(mask a, mask b) { return {a.v & b.v}; }
-  GRADWIRE_LANES_INLINE friend mask operator|(mask a, mask b) { return {a.v | b.v}; }
-  GRADWIRE_LANES_INLINE friend mask operator^(mask a, mask b) { return {a.v ^ b.v}; }
-  GRADWIRE_LANES_INLINE friend mask operator!(mask a) { return {~a.v}; }
-  GRADWIRE_LANES_INLINE bool operator[](int lane) const { return v[lane] != 0; }
+  GRADWIRE_LANES_INLINE static mask broadcast(bool truth) noexcept { return {vector_type{} - (truth ? 1 : 0)}; }
+  GRADWIRE_LANES_INLINE friend mask operator&(mask a, mask b) noexcept { return {a.v & b.v}; }
+  GRADWIRE_LANES_INLINE friend mask operator|(mask a, mask b) noexcept { return {a.v | b.v}; }
+  GRADWIRE_LANES_INLINE friend mask operator^(mask a, mask b) noexcept { return {a.v ^ b.v}; }
+  GRADWIRE_LANES_INLINE friend mask operator!(mask a) noexcept { return {~a.v}; }
+  GRADWIRE_LANES_INLINE bool operator[](int lane) const noexcept { return v[lane] != 0; }
 };
 
 template <class T, class Isa>
@@ -39,42 +39,43 @@ struct lanes {
   vector_type v;
 
   // p is a multiple of the block's size in memory (64 bytes are always enough).
-  GRADWIRE_LANES_INLINE static lanes load(const T* p) { return {*reinterpret_cast<const vector_type*>(p)}; }
-  GRADWIRE_LANES_INLINE void store(T* p) const { *reinterpret_cast<vector_type*>(p) = v; }
-  GRADWIRE_LANES_INLINE static lanes broadcast(T x) { return {x - vector_type{}}; }  // + would lose -0
-  GRADWIRE_LANES_INLINE static lanes zero() { return {vector_type{}}; }
-  GRADWIRE_LANES_INLINE static lanes iota() {  // 0, 1, 2, …
+  GRADWIRE_LANES_INLINE static lanes load(const T* p) noexcept { return {*reinterpret_cast<const vector_type*>(p)}; }
+  GRADWIRE_LANES_INLINE void store(T* p) const noexcept { *reinterpret_cast<vector_type*>(p) = v; }
+  GRADWIRE_LANES_INLINE static lanes broadcast(T x) noexcept { return {x - vector_type{}}; }  // + would lose -0
+  GRADWIRE_LANES_INLINE static lanes zero() noexcept { return {vector_type{}}; }
+  GRADWIRE_LANES_INLINE static lanes iota() noexcept {  // 0, 1, 2, …
     vector_type count{};
     for (int i = 0; i < width; ++i) count[i] = static_cast<T>(i);
     return {count};
   }
-  GRADWIRE_LANES_INLINE T operator[](int lane) const { return v[lane]; }
+  GRADWIRE_LANES_INLINE T operator[](int lane) const noexcept { return v[lane]; }
 
-  GRADWIRE_LANES_INLINE friend lanes operator+(lanes a, lanes b) { return {a.v + b.v}; }
-  GRADWIRE_LANES_INLINE friend lanes operator-(lanes a, lanes b) { return {a.v - b.v}; }
-  GRADWIRE_LANES_INLINE friend lanes operator*(lanes a, lanes b) { return {a.v * b.v}; }
-  GRADWIRE_LANES_INLINE friend lanes operator/(lanes a, lanes b) { return {a.v / b.v}; }
-  GRADWIRE_LANES_INLINE friend lanes operator-(lanes a) { return {-a.v}; }
-  GRADWIRE_LANES_INLINE lanes& operator+=(lanes b) { return v += b.v, *this; }
-  GRADWIRE_LANES_INLINE lanes& operator-=(lanes b) { return v -= b.v, *this; }
-  GRADWIRE_LANES_INLINE lanes& operator*=(lanes b) { return v *= b.v, *this; }
-  GRADWIRE_LANES_INLINE lanes& operator/=(lanes b) { return v /= b.v, *this; }
+  GRADWIRE_LANES_INLINE friend lanes operator+(lanes a, lanes b) noexcept { return {a.v + b.v}; }
+  GRADWIRE_LANES_INLINE friend lanes operator-(lanes a, lanes b) noexcept { return {a.v - b.v}; }
+  GRADWIRE_LANES_INLINE friend lanes operator*(lanes a, lanes b) noexcept { return {a.v * b.v}; }
+  GRADWIRE_LANES_INLINE friend lanes operator/(lanes a, lanes b) noexcept { return {a.v / b.v}; }
+  GRADWIRE_LANES_INLINE friend lanes operator-(lanes a) noexcept { return {-a.v}; }
+  GRADWIRE_LANES_INLINE lanes& operator+=(lanes b) noexcept { return v += b.v, *this; }
+  GRADWIRE_LANES_INLINE lanes& operator-=(lanes b) noexcept { return v -= b.v, *this; }
+  GRADWIRE_LANES_INLINE lanes& operator*=(lanes b) noexcept { return v *= b.v, *this; }
+  GRADWIRE_LANES_INLINE lanes& operator/=(lanes b) noexcept { return v /= b.v, *this; }
 
-  GRADWIRE_LANES_INLINE friend mask_type operator<(lanes a, lanes b) { return {a.v < b.v}; }
-  GRADWIRE_LANES_INLINE friend mask_type operator<=(lanes a, lanes b) { return {a.v <= b.v}; }
-  GRADWIRE_LANES_INLINE friend mask_type operator>(lanes a, lanes b) { return {a.v > b.v}; }
-  GRADWIRE_LANES_INLINE friend mask_type operator>=(lanes a, lanes b) { return {a.v >= b.v}; }
-  GRADWIRE_LANES_INLINE friend mask_type operator==(lanes a, lanes b) { return {a.v == b.v}; }
-  GRADWIRE_LANES_INLINE friend mask_type operator!=(lanes a, lanes b) { return {a.v != b.v}; }
+  GRADWIRE_LANES_INLINE friend mask_type operator<(lanes a, lanes b) noexcept { return {a.v < b.v}; }
+  GRADWIRE_LANES_INLINE friend mask_type operator<=(lanes a, lanes b) noexcept { return {a.v <= b.v}; }
+  GRADWIRE_LANES_INLINE friend mask_type operator>(lanes a, lanes b) noexcept { return {a.v > b.v}; }
+  GRADWIRE_LANES_INLINE friend mask_type operator>=(lanes a, lanes b) noexcept { return {a.v >= b.v}; }
+  GRADWIRE_LANES_INLINE friend mask_type operator==(lanes a, lanes b) noexcept { return {a.v == b.v}; }
+  GRADWIRE_LANES_INLINE friend mask_type operator!=(lanes a, lanes b) noexcept { return {a.v != b.v}; }
 };
 
 // Selection moves bits and computes nothing: NaN and infinity in the branch that is not taken never show.
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> select(mask<T, Isa> condition, lanes<T, Isa> if_true, lanes<T, Isa> if_false) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> select(mask<T, Isa> condition, lanes<T, Isa> if_true,
+                                           lanes<T, Isa> if_false) noexcept {
   return {condition.v ? if_true.v : if_false.v};
 }
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> select_or_zero(mask<T, Isa> condition, lanes<T, Isa> if_true) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> select_or_zero(mask<T, Isa> condition, lanes<T, Isa> if_true) noexcept {
   return {condition.v ? if_true.v : typename lanes<T, Isa>::vector_type{}};
 }
 

@@ -14,7 +14,7 @@ template <class V>
 struct two_level_sum {
   V inner{}, outer{}, lost{};
 
-  GRADWIRE_LANES_INLINE void flush() {
+  GRADWIRE_LANES_INLINE void flush() noexcept {
     const V sum = outer + inner, taken = sum - outer;  // the exact error of a sum (Knuth)
     lost += (outer - (sum - taken)) + (inner - taken);
     outer = sum;
@@ -25,7 +25,8 @@ struct two_level_sum {
 // The lower or upper half of a block of floats as doubles. The builtins because GCC 12 otherwise takes four
 // instructions.
 template <bool Upper, class Isa>
-GRADWIRE_LANES_INLINE typename lanes<double, Isa>::vector_type widened(typename lanes<float, Isa>::vector_type x) {
+GRADWIRE_LANES_INLINE typename lanes<double, Isa>::vector_type widened(
+    typename lanes<float, Isa>::vector_type x) noexcept {
   using wide = typename lanes<double, Isa>::vector_type;
   if constexpr (Isa::bytes == 16) {
 #if defined(__SSE2__) && !defined(__clang__)
@@ -63,7 +64,7 @@ struct accumulator {
   detail::two_level_sum<wide> low, high;  // of a block of floats both halves, of doubles only the first
   int pending = 0;
 
-  GRADWIRE_LANES_INLINE void add(lanes<T, Isa> x) {
+  GRADWIRE_LANES_INLINE void add(lanes<T, Isa> x) noexcept {
     if constexpr (sizeof(T) == 8) {
       low.inner += x.v;
     } else {
@@ -73,13 +74,13 @@ struct accumulator {
     if (__builtin_expect(++pending == block, 0)) flush();
   }
 
-  GRADWIRE_LANES_INLINE void flush() {
+  GRADWIRE_LANES_INLINE void flush() noexcept {
     low.flush();
     if constexpr (sizeof(T) == 4) high.flush();
     pending = 0;
   }
 
-  GRADWIRE_LANES_INLINE double total() const {
+  GRADWIRE_LANES_INLINE double total() const noexcept {
     wide large = low.outer, small = low.inner + low.lost;
     if constexpr (sizeof(T) == 4) large += high.outer, small += high.inner + high.lost;
     double sum = 0, rest = 0;

@@ -35,13 +35,13 @@ struct vectors {
   typedef bits_element bits __attribute__((vector_size(Isa::bytes)));
   static constexpr bits_element sign = bits_element{1} << (8 * sizeof(T) - 1);
 
-  GRADWIRE_LANES_INLINE static bits bits_of(number x) { return reinterpret_cast<bits>(x); }
-  GRADWIRE_LANES_INLINE static number number_of(bits x) { return reinterpret_cast<number>(x); }
-  GRADWIRE_LANES_INLINE static number all(T x) { return x - number{}; }
+  GRADWIRE_LANES_INLINE static bits bits_of(number x) noexcept { return reinterpret_cast<bits>(x); }
+  GRADWIRE_LANES_INLINE static number number_of(bits x) noexcept { return reinterpret_cast<number>(x); }
+  GRADWIRE_LANES_INLINE static number all(T x) noexcept { return x - number{}; }
 
   // Under -ffast-math the compiler would cancel the constant that is added and taken away to round; then, and only
   // then, it is kept from seeing through.
-  GRADWIRE_LANES_INLINE static number opaque(number x) {
+  GRADWIRE_LANES_INLINE static number opaque(number x) noexcept {
 #if defined(__FAST_MATH__) && defined(__x86_64__)
     __asm__("" : "+x"(x));
 #elif defined(__FAST_MATH__) && defined(__aarch64__)
@@ -54,13 +54,13 @@ struct vectors {
 }  // namespace detail
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> abs(lanes<T, Isa> x) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> abs(lanes<T, Isa> x) noexcept {
   using d = detail::vectors<T, Isa>;
   return {d::number_of(d::bits_of(x.v) & ~d::sign)};
 }
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> floor(lanes<T, Isa> x) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> floor(lanes<T, Isa> x) noexcept {
   using d = detail::vectors<T, Isa>;
   constexpr T whole = detail::floating<T>::integers_from;  // added and taken away, it rounds what is smaller
   const auto magnitude = abs(x).v;
@@ -71,7 +71,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> floor(lanes<T, Isa> x) {
 }
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> sqrt(lanes<T, Isa> x) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> sqrt(lanes<T, Isa> x) noexcept {
 #if defined(__SSE2__) && !defined(__clang__)
   [[maybe_unused]] constexpr bool wide = sizeof(T) == 8;
 #if defined(__AVX512F__)

@@ -20,13 +20,13 @@ struct k3_pair {
 namespace detail {
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE void count_exponential() {
+GRADWIRE_LANES_INLINE void count_exponential() noexcept {
   if constexpr (requires { Isa::on_exponential(); }) Isa::on_exponential();
 }
 
 // P(r), the polynomial of exp; by pairs (Estrin), so that the multiplications do not wait for each other.
 template <class T, class V>
-GRADWIRE_LANES_INLINE V exp_polynomial(V r, V r2) {
+GRADWIRE_LANES_INLINE V exp_polynomial(V r, V r2) noexcept {
   constexpr auto& c = constants<T>::exp;
   if constexpr (sizeof(T) == 4) {
     return (c[0] + c[1] * r) + r2 * ((c[2] + c[3] * r) + r2 * c[4]);
@@ -39,7 +39,7 @@ GRADWIRE_LANES_INLINE V exp_polynomial(V r, V r2) {
 
 // exp(r) - 1 - r - low: r^2/2 stands alone, so that what is rounded before the last step is small beside it.
 template <class T, class V>
-GRADWIRE_LANES_INLINE V k3_tail(V r, V low) {
+GRADWIRE_LANES_INLINE V k3_tail(V r, V low) noexcept {
   constexpr auto& c = constants<T>::k3;
   const V r2 = r * r, r4 = r2 * r2;
   V q;
@@ -54,20 +54,20 @@ GRADWIRE_LANES_INLINE V k3_tail(V r, V low) {
 // y 2^k with gradual underflow and overflow; `shifted` holds k in its lowest bits, and x < 0 says its sign. 2^k alone
 // need not be a number, 2^(k + 64) or 2^(k - 64) is: the second factor rounds once, where the result is subnormal.
 template <class T, class Isa, class V>
-GRADWIRE_LANES_INLINE V scaled(V y, [[maybe_unused]] V k, [[maybe_unused]] V shifted, [[maybe_unused]] V x) {
+GRADWIRE_LANES_INLINE V scaled(V y, [[maybe_unused]] V k, [[maybe_unused]] V shifted, [[maybe_unused]] V x) noexcept {
 #if defined(__AVX512F__)
   if constexpr (Isa::bytes == 64 && sizeof(T) == 8) return __builtin_ia32_scalefpd512_mask(y, k, y, -1, 4);
   if constexpr (Isa::bytes == 64 && sizeof(T) == 4) return __builtin_ia32_scalefps512_mask(y, k, y, -1, 4);
 #endif
   using d = vectors<T, Isa>;
   using bits = typename d::bits;
-  using layout = floating<T>;
-  constexpr typename layout::bits away = sizeof(T) == 8 ? 64 : 32;
+  using format = floating<T>;
+  constexpr typename format::bits away = sizeof(T) == 8 ? 64 : 32;
   constexpr T up = sizeof(T) == 8 ? T(0x1p64) : T(0x1p32);
   const auto negative = x < T(0);
-  const bits power = negative ? bits{} + (layout::bias + away) : bits{} + (layout::bias - away);
+  const bits power = negative ? bits{} + (format::bias + away) : bits{} + (format::bias - away);
   const auto back = negative ? d::all(1 / up) : d::all(up);
-  return y * d::number_of((d::bits_of(shifted) + power) << layout::fraction_bits) * back;
+  return y * d::number_of((d::bits_of(shifted) + power) << format::fraction_bits) * back;
 }
 
 // What expm1 and k3 share, all at half scale so that the largest results do not overflow on the way:
@@ -78,21 +78,21 @@ struct exponential_parts {
 };
 
 template <class T, class Isa, class V>
-GRADWIRE_LANES_INLINE exponential_parts<V> take_apart(V x) {
+GRADWIRE_LANES_INLINE exponential_parts<V> take_apart(V x) noexcept {
   using d = vectors<T, Isa>;
   using c = constants<T>;
-  using layout = floating<T>;
-  constexpr T magic = layout::integers_from * T(1.5);
+  using format = floating<T>;
+  constexpr T magic = format::integers_from * T(1.5);
   const V shifted = d::opaque(x * c::log2_e + magic), k = shifted - magic;
   const V r_high = x - k * c::ln2_high, r_low = k * c::ln2_low, r = r_high - r_low;
-  const V half = d::number_of((d::bits_of(shifted) + (layout::bias - 1)) << layout::fraction_bits);
+  const V half = d::number_of((d::bits_of(shifted) + (format::bias - 1)) << format::fraction_bits);
   return {k, half, half - T(0.5), r_high, k3_tail<T>(r, r_low)};
 }
 
 }  // namespace detail
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> exp(lanes<T, Isa> x) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> exp(lanes<T, Isa> x) noexcept {
   using d = detail::vectors<T, Isa>;
   using c = detail::constants<T>;
   using V = typename d::number;
@@ -117,7 +117,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> exp(lanes<T, Isa> x) {
 }
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> expm1(lanes<T, Isa> x) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> expm1(lanes<T, Isa> x) noexcept {
   using L = lanes<T, Isa>;
   using c = detail::constants<T>;
   detail::count_exponential<T, Isa>();
@@ -131,7 +131,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> expm1(lanes<T, Isa> x) {
 // (s - 1 - k ln 2) + (s - 1) r + s (exp(r) - 1 - r): for k = 0 only the last term, which is relatively exact, remains;
 // for k = 1 and -1 the sum of the first two is exact in floating point; beyond, nothing cancels.
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE k3_pair<T, Isa> k3_with_slope(lanes<T, Isa> difference) {
+GRADWIRE_LANES_INLINE k3_pair<T, Isa> k3_with_slope(lanes<T, Isa> difference) noexcept {
   using L = lanes<T, Isa>;
   using c = detail::constants<T>;
   detail::count_exponential<T, Isa>();
@@ -139,9 +139,9 @@ GRADWIRE_LANES_INLINE k3_pair<T, Isa> k3_with_slope(lanes<T, Isa> difference) {
   const auto part = detail::take_apart<T, Isa>(min(L::broadcast(c::exp_greatest), above).v);
   const auto straight = part.half_less * part.r_high + (part.half_less - part.k * (c::ln2_high / 2));
   const auto value = straight + part.half * part.tail;
-  const auto slope = (part.half_less + part.half * part.r_high) + part.half * part.tail;
+  const auto half_slope = (part.half_less + part.half * part.r_high) + part.half * part.tail;
   const auto below = max(least - difference, L::zero());  // what the lower bound cut off belongs to -d
-  return {{T(2) * value + below.v}, {slope + slope}};
+  return {{T(2) * value + below.v}, {T(2) * half_slope}};
 }
 
 }  // namespace gradwire::inline v0

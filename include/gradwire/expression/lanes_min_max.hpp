@@ -10,7 +10,7 @@
 namespace gradwire::inline v0 {
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> min(lanes<T, Isa> a, lanes<T, Isa> b) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> min(lanes<T, Isa> a, lanes<T, Isa> b) noexcept {
 #if defined(__SSE2__) && !defined(__clang__)
   [[maybe_unused]] constexpr bool wide = sizeof(T) == 8;
 #if defined(__AVX512F__)
@@ -28,7 +28,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> min(lanes<T, Isa> a, lanes<T, Isa> b) {
 }
 
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> max(lanes<T, Isa> a, lanes<T, Isa> b) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> max(lanes<T, Isa> a, lanes<T, Isa> b) noexcept {
 #if defined(__SSE2__) && !defined(__clang__)
   [[maybe_unused]] constexpr bool wide = sizeof(T) == 8;
 #if defined(__AVX512F__)
@@ -47,7 +47,7 @@ GRADWIRE_LANES_INLINE lanes<T, Isa> max(lanes<T, Isa> a, lanes<T, Isa> b) {
 
 // x within [low, high]; NaN stays NaN.
 template <class T, class Isa>
-GRADWIRE_LANES_INLINE lanes<T, Isa> clamp(lanes<T, Isa> x, lanes<T, Isa> low, lanes<T, Isa> high) {
+GRADWIRE_LANES_INLINE lanes<T, Isa> clamp(lanes<T, Isa> x, lanes<T, Isa> low, lanes<T, Isa> high) noexcept {
   return min(high, max(low, x));
 }
 

@@ -9,16 +9,16 @@ namespace gradwire::inline v0 {
 namespace formula {
 
 // Evaluates a list of subexpressions at one place; leaves come from the context.
+template <class E, class Frame, class Context>
+inline void run_one(Frame& f, [[maybe_unused]] Context& c, [[maybe_unused]] place at) {
+  if constexpr (is_leaf<E, extent::batch>)
+    set_leaf<E>(f, Context::number::broadcast(c.template load<E>(at)));
+  else
+    step<E>::run(f);
+}
 template <class... Es, class Frame, class Context>
 inline void run_coarse(list<Es...>, [[maybe_unused]] Frame& f, [[maybe_unused]] Context& c, [[maybe_unused]] place at) {
-  (
-      [&] {
-        if constexpr (is_leaf<Es, extent::batch>)
-          set_leaf<Es>(f, Context::number::broadcast(c.template load<Es>(at)));
-        else
-          step<Es>::run(f);
-      }(),
-      ...);
+  (run_one<Es>(f, c, at), ...);
 }
 
 // Calls f(place) for every element of an extent, in order.

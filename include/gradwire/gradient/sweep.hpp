@@ -31,148 +31,154 @@ struct sweep {
   using columns = typename filter<column_leaf<extent::token>::template test, nodes>::type;
 
   struct block {
-    std::size_t element;  // of its first lane
+    std::size_t begin, i;  // of the row; of the block's first lane within it
     V w;
     typename V::mask_type unmasked, valid;  // w ≠ 0; within the sequence's length
+    std::size_t element() const { return begin + i; }
   };
 
-  template <class... Es>
-  static void set_imports(list<Es...>, auto& f, auto& coarse) {
-    (
-        [&] {
-          if constexpr (is_boolean<Es>)
-            f.template at<Es>().value = V::mask_type::broadcast(coarse.template at<Es>().value);
-          else
-            set_leaf<Es>(f, V::broadcast(static_cast<T>(coarse.template at<Es>().value.v)));
-        }(),
-        ...);
+  // What a row works on.
+  struct state {
+    Context& c;
+    std::size_t s;
+    frame<V, inputs, nodes> f;
+    row_pointers<T, columns> row;
+    adjoints_of<V, sloped> adjoints;
+    collectors<V, valued> collected;
+    collectors<V, active_imports> import_sums;
+  };
+
+  // ---- before a row ----
+
+  template <class E>
+  static void import(state& st, auto& coarse) {
+    if constexpr (is_boolean<E>)
+      st.f.template at<E>().value = V::mask_type::broadcast(coarse.template at<E>().value);
+    else
+      set_leaf<E>(st.f, V::broadcast(static_cast<T>(coarse.template at<E>().value.v)));
+  }
+  template <class... Is, class... Fs, class... Cs>
+  static void begin_row(list<Is...>, list<Fs...>, list<Cs...>, state& st, [[maybe_unused]] std::size_t g) {
+    frame<typename Context::number, list<>, import_nodes> coarse;
+    run_coarse(import_nodes{}, coarse, st.c, place{st.s, g});
+    (import <Is>(st, coarse), ...);
+    ((st.row.template of<Fs>() = st.c.batch.data(Fs{}) + st.c.shape.offset[st.s]), ...);
+    ((st.adjoints.template of<Cs>() = V::broadcast(static_cast<T>(st.c.array.template of<Cs>().adjoint[st.s]))), ...);
   }
 
-  template <class... Es>
-  [[gnu::always_inline]] static void run_block(list<Es...>, auto& f, Context& c, row_pointers<T, columns>& row,
-                                               std::size_t begin, std::size_t i) {
-    (
-        [&]() [[gnu::always_inline]] {
-          if constexpr (!is_leaf<Es, extent::token>)
-            step<Es>::run(f);
-          else if constexpr (Es::level > extent::token)
-            ;  // set once a row
-          else if constexpr (requires { Es::wire_name; })
-            set_leaf<Es>(f, V::load(row.template of<Es>() + i));
-          else if constexpr (requires { Es::what; })
-            set_leaf<Es>(f, V::iota() + V::broadcast(static_cast<T>(i)));
-          else {
-            V sum = V::broadcast(0);
-            for_each_candidate<Es>(c, f, begin + i, [&](std::size_t, auto& candidate) [[gnu::always_inline]] {
-              sum = sum + candidate.template at<body_of<Es>>().value;
-            });
-            set_leaf<Es>(f, sum);
-          }
-        }(),
-        ...);
+  // ---- a block ----
+
+  template <class E>
+  GRADWIRE_LANES_INLINE static void evaluate(state& st, const block& b) {
+    if constexpr (!is_leaf<E, extent::token>)
+      step<E>::run(st.f);
+    else if constexpr (E::level > extent::token)
+      ;  // set before the row
+    else if constexpr (requires { E::wire_name; })
+      set_leaf<E>(st.f, V::load(st.row.template of<E>() + b.i));
+    else if constexpr (requires { E::what; })
+      set_leaf<E>(st.f, V::iota() + V::broadcast(static_cast<T>(b.i)));
+    else
+      set_leaf<E>(st.f, sum_of_candidates<E>(st, b));
+  }
+  template <class E>
+  GRADWIRE_LANES_INLINE static V sum_of_candidates(state& st, const block& b) {
+    V sum = V::broadcast(0);
+    for_each_candidate<E>(st.c, st.f, b.element(), [&](std::size_t, auto& candidate) [[gnu::always_inline]] {
+      sum = sum + candidate.template at<body_of<E>>().value;
+    });
+    return sum;
   }
 
-  // Σ over the reductions of adjoint · weight · d body / d input J.
-  template <int J, class... Cs>
-  [[gnu::always_inline]] static V pulled_back(list<Cs...>, auto& f, adjoints_of<V, sloped>& adjoints, const block& b) {
-    V weighted = V::broadcast(0), everywhere = V::broadcast(0);
-    bool first = true, any_plain = false;
-    (
-        [&]() [[gnu::always_inline]] {
-          using body = body_of<Cs>;
-          if constexpr (depends_on<body, inputs, J>) {
-            V d = adjoints.template of<Cs>() * f.template at<body>().tangent[J];
-            if constexpr (std::is_same_v<kind_t<Cs>, plain_sum>) {
-              everywhere = everywhere + d;
-              any_plain = true;
-            } else {
-              if constexpr (std::is_same_v<kind_t<Cs>, weighted_sum>) d = d * b.w;
-              weighted = first ? d : weighted + d;
-              first = false;
-            }
-          }
-        }(),
-        ...);
-    const V kept = select_or_zero(b.unmasked, weighted);
-    return any_plain ? kept + select_or_zero(b.valid, everywhere) : kept;
+  template <class C>
+  GRADWIRE_LANES_INLINE static void add_value(state& st, const block& b) {
+    const V x = st.f.template at<body_of<C>>().value;
+    if constexpr (crossing_traits<C>::coupled) {  // a selection over the batch needs every value
+      for (int i = 0; i < V::width; ++i)
+        st.c.store[b.element() + static_cast<std::size_t>(i)] =
+            b.unmasked[i] ? static_cast<double>(x[i]) : -__builtin_inf();
+    } else if constexpr (std::is_same_v<kind_t<C>, weighted_sum>) {
+      st.collected.template of<C>().add(x * b.w, b.unmasked);
+    } else {
+      st.collected.template of<C>().add(x, std::is_same_v<kind_t<C>, plain_sum> ? b.valid : b.unmasked);
+    }
   }
 
+  // Adds adjoint · weight · d body / d input J of one reduction.
+  template <class C, int J>
+  GRADWIRE_LANES_INLINE static void pull_back(state& st, const block& b, V& masked, V& everywhere) {
+    using body = body_of<C>;
+    if constexpr (depends_on<body, inputs, J>) {
+      const V d = st.adjoints.template of<C>() * st.f.template at<body>().tangent[J];
+      if constexpr (std::is_same_v<kind_t<C>, plain_sum>)
+        everywhere = everywhere + d;
+      else if constexpr (std::is_same_v<kind_t<C>, weighted_sum>)
+        masked = first_masked<C, J>() ? d * b.w : masked + d * b.w;
+      else
+        masked = first_masked<C, J>() ? d : masked + d;
+    }
+  }
+  // Is C the first of the reductions that pull_back adds up? Then there is nothing to add to.
+  template <class C, int J, class... Cs>
+  static constexpr bool first_of(list<Cs...>) {
+    int before = 0;
+    bool reached = false;
+    ((reached = reached || std::is_same_v<C, Cs>,
+      before += !reached && !std::is_same_v<kind_t<Cs>, plain_sum> && depends_on<body_of<Cs>, inputs, J>),
+     ...);
+    return before == 0;
+  }
+  template <class C, int J>
+  static constexpr bool first_masked() {
+    return first_of<C, J>(sloped{});
+  }
+  template <class... Cs>
+  static constexpr bool any_plain(list<Cs...>) {  // does a reduction run over masked positions too?
+    return (std::is_same_v<kind_t<Cs>, plain_sum> || ...);
+  }
+
+  template <class I, class... Cs>
+  GRADWIRE_LANES_INLINE static void write_slope(list<Cs...>, state& st, const block& b) {
+    constexpr int j = index_in<I>(inputs{});
+    constexpr bool add = types::adds || types::first_writer(inputs{}) != j;
+    V masked = V::broadcast(0), everywhere = masked;
+    (pull_back<Cs, j>(st, b, masked, everywhere), ...);
+    V g = select_or_zero(b.unmasked, masked);
+    if constexpr (any_plain(sloped{})) g = g + select_or_zero(b.valid, everywhere);
+    if constexpr (std::is_same_v<I, variable>) {
+      write<add>(st.c.slope + b.element(), g);
+    } else if constexpr (I::level > extent::token) {
+      st.import_sums.template of<I>().add(g, V::mask_type::broadcast(true));
+    } else {  // a reduction over candidates: on to each of its K variables
+      for_each_candidate<I>(st.c, st.f, b.element(), [&](std::size_t at, auto& candidate) [[gnu::always_inline]] {
+        write<add>(st.c.slope + at, select_or_zero(b.unmasked, g * candidate.template at<body_of<I>>().tangent[0]));
+      });
+    }
+  }
   template <bool Add>
-  [[gnu::always_inline]] static void write(T* to, V x) {
+  GRADWIRE_LANES_INLINE static void write(T* to, V x) {
     if constexpr (Add) x = x + V::load(to);
     x.store(to);
   }
 
-  template <class... Is>
-  [[gnu::always_inline]] static void write_slopes(list<Is...>, auto& f, Context& c, auto& adjoints, auto& import_sums,
-                                                  const block& b) {
-    (
-        [&]() [[gnu::always_inline]] {
-          constexpr int j = index_in<Is>(inputs{});
-          const V g = pulled_back<j>(sloped{}, f, adjoints, b);
-          if constexpr (std::is_same_v<Is, variable>) {
-            write<(types::adds || types::first_writer(inputs{}) != j)>(c.slope + b.element, g);
-          } else if constexpr (Is::level > extent::token) {
-            import_sums.template of<Is>().add(g, V::mask_type::broadcast(true));
-          } else {  // a reduction over candidates: on to each of its K variables
-            for_each_candidate<Is>(c, f, b.element, [&](std::size_t at, auto& candidate) [[gnu::always_inline]] {
-              write<(types::adds || types::first_writer(inputs{}) != j)>(
-                  c.slope + at, select_or_zero(b.unmasked, g * candidate.template at<body_of<Is>>().tangent[0]));
-            });
-          }
-        }(),
-        ...);
+  template <class... Es, class... Cs, class... Is>
+  GRADWIRE_LANES_INLINE static void run_block(list<Es...>, list<Cs...>, list<Is...>, state& st, const block& b) {
+    (evaluate<Es>(st, b), ...);
+    (add_value<Cs>(st, b), ...);
+    (write_slope<Is>(sloped{}, st, b), ...);
   }
 
-  template <class... Cs>
-  [[gnu::always_inline]] static void add_values(list<Cs...>, auto& f, Context& c, auto& collected, const block& b) {
-    (
-        [&]() [[gnu::always_inline]] {
-          const V x = f.template at<body_of<Cs>>().value;
-          if constexpr (crossing_traits<Cs>::coupled) {  // a selection over the batch needs every value
-            for (int i = 0; i < V::width; ++i)
-              c.store[b.element + static_cast<std::size_t>(i)] =
-                  b.unmasked[i] ? static_cast<double>(x[i]) : -__builtin_inf();
-          } else if constexpr (std::is_same_v<kind_t<Cs>, weighted_sum>) {
-            collected.template of<Cs>().add(x * b.w, b.unmasked);
-          } else if constexpr (std::is_same_v<kind_t<Cs>, plain_sum>) {
-            collected.template of<Cs>().add(x, b.valid);
-          } else {
-            collected.template of<Cs>().add(x, b.unmasked);
-          }
-        }(),
-        ...);
-  }
+  // ---- after a row ----
 
-  template <class... Fs>
-  static void set_rows(list<Fs...>, [[maybe_unused]] Context& c, [[maybe_unused]] row_pointers<T, columns>& row,
-                       [[maybe_unused]] std::size_t begin) {
-    ((row.template of<Fs>() = c.batch.data(Fs{}) + begin), ...);
+  template <class C>
+  static void keep_value(state& st) {
+    if constexpr (!crossing_traits<C>::coupled)
+      st.c.array.template of<C>().value[st.s] = st.collected.template of<C>().total();
   }
-  template <class... Cs>
-  static void set_adjoints(list<Cs...>, [[maybe_unused]] Context& c, auto& adjoints, [[maybe_unused]] std::size_t s) {
-    ((adjoints.template of<Cs>() = V::broadcast(static_cast<T>(c.array.template of<Cs>().adjoint[s]))), ...);
-  }
-  template <class... Cs>
-  static void keep_values(list<Cs...>, [[maybe_unused]] Context& c, [[maybe_unused]] auto& collected,
-                          [[maybe_unused]] std::size_t s) {
-    (
-        [&] {
-          if constexpr (!crossing_traits<Cs>::coupled)
-            c.array.template of<Cs>().value[s] = collected.template of<Cs>().total();
-        }(),
-        ...);
-  }
-  template <class... Is>
-  static void keep_imports(list<Is...>, [[maybe_unused]] Context& c, [[maybe_unused]] auto& sums,
-                           [[maybe_unused]] std::size_t s) {
-    ((c.array.template of<import_of<Is>>().adjoint[s] = sums.template of<Is>().total()), ...);
-  }
-
-  // Does any reduction of this sweep run over masked positions too?
-  template <class... Cs>
-  static constexpr bool any_plain(list<Cs...>) {
-    return (std::is_same_v<kind_t<Cs>, plain_sum> || ...);
+  template <class... Cs, class... Is>
+  static void end_row(list<Cs...>, list<Is...>, state& st) {
+    (keep_value<Cs>(st), ...);
+    ((st.c.array.template of<import_of<Is>>().adjoint[st.s] = st.import_sums.template of<Is>().total()), ...);
   }
 
   // The sequences first … last - 1, which begin in group g.
@@ -182,18 +188,8 @@ struct sweep {
     for (std::size_t s = first; s < last; ++s) {
       while (s >= c.shape.group_begin[g + 1]) ++g;
       const std::size_t begin = c.shape.offset[s], length = c.shape.length[s];
-      frame<V, inputs, nodes> f;
-      {
-        frame<typename Context::number, list<>, import_nodes> coarse;
-        run_coarse(import_nodes{}, coarse, c, place{s, g});
-        set_imports(imports{}, f, coarse);
-      }
-      row_pointers<T, columns> row;
-      set_rows(columns{}, c, row, begin);
-      adjoints_of<V, sloped> adjoints;
-      set_adjoints(sloped{}, c, adjoints, s);
-      collectors<V, valued> collected;
-      collectors<V, active_imports> import_sums;
+      state st{c, s, {}, {}, {}, {}, {}};
+      begin_row(imports{}, columns{}, sloped{}, st, g);
       const T* const w_row = weights + begin;
       for (std::size_t i = 0; i < length; i += width) {
         const V w = V::load(w_row + i);
@@ -201,13 +197,9 @@ struct sweep {
         auto valid = unmasked;
         if constexpr (any_plain(all{}))
           valid = V::iota() + V::broadcast(static_cast<T>(i)) < V::broadcast(static_cast<T>(length));
-        run_block(nodes{}, f, c, row, begin, i);
-        const block b{begin + i, w, unmasked, valid};
-        add_values(valued{}, f, c, collected, b);
-        write_slopes(inputs{}, f, c, adjoints, import_sums, b);
+        run_block(nodes{}, valued{}, inputs{}, st, block{begin, i, w, unmasked, valid});
       }
-      keep_values(valued{}, c, collected, s);
-      keep_imports(active_imports{}, c, import_sums, s);
+      end_row(valued{}, active_imports{}, st);
     }
   }
 };

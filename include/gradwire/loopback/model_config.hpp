@@ -24,7 +24,7 @@ struct model_config {
   double rms_norm_eps = 1e-6;                   // added to the mean square
   double rope_theta = 10000;                    // base of the rotary frequencies
   bool tie_word_embeddings = false;             // lm_head is the embedding
-  std::vector<std::int32_t> eos_token_ids;      // end-of-text tokens: they stop a sample
+  std::vector<std::int32_t> eos_token_ids{};    // end-of-text tokens: they stop a sample
 
   std::int32_t query_size() const { return num_attention_heads * head_dim; }
   std::int32_t key_value_size() const { return num_key_value_heads * head_dim; }

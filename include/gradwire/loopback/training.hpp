@@ -32,8 +32,8 @@ struct model_options {
 // One sequence: tokens[0..T), and for each of its positions the `candidates` next tokens whose logprobs are wanted,
 // row-major [T, candidates]. A target of -1 asks for nothing: its logprob is 0 and its slope is ignored.
 struct example {
-  std::span<const std::int32_t> tokens;
-  std::span<const std::int64_t> targets;
+  std::span<const std::int32_t> tokens{};
+  std::span<const std::int64_t> targets{};
   std::size_t candidates = 1;
 };
 
@@ -112,8 +112,8 @@ struct optim_metrics {
 };
 
 struct training_summary {  // what a checkpoint says about itself
-  std::string base_model;
-  lora_options lora;
+  std::string base_model{};
+  lora_options lora{};
   bool has_optimizer = false;
   std::int64_t step = 0;
 };

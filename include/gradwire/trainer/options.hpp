@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <gradwire/transport/operation.hpp>
-#include <gradwire/transport/runtime.hpp>
+#include <gradwire/transport/policy.hpp>
 
 namespace gradwire::inline v0 {
 

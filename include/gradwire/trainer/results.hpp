@@ -49,10 +49,10 @@ struct training_step {
       std::numeric_limits<double>::quiet_NaN();  // the custom loss's value, or what the server reports as its loss
   std::vector<named_value> metrics{};  // the loss's own, and the server's; "loss:sum" is the loss, "surrogate_loss:sum"
                                        // what the server computed from the gradient that it was sent
-  column<float> logprobs{};    // before the step, as in forward_result; empty where the server gives none back
-  std::size_t tokens = 0;      // targets that were trained on, masked ones included
-  double counted_tokens = 0;   // of these, with a weight that is not 0
-  double elapsed_seconds = 0;  // from the call to the result
+  column<float> logprobs{};            // before the step, as in forward_result; empty where the server gives none back
+  std::size_t tokens = 0;              // targets that were trained on, masked ones included
+  double counted_tokens = 0;           // of these, with a weight that is not 0
+  double elapsed_seconds = 0;          // from the call to the result
 
   double metric(std::string_view name) const noexcept { return detail::value_of(metrics, name); }  // NaN: there is none
 };

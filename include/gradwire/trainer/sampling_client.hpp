@@ -5,24 +5,24 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
-#include <ranges>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <gradwire/trainer/options.hpp>
 #include <gradwire/trainer/results.hpp>
-#include <gradwire/trainer/session.hpp>
+#include <gradwire/transport/config.hpp>
+#include <gradwire/transport/future.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
 
-struct sampling_session {
-  std::shared_ptr<session> of;
-  std::string id;
-  std::int64_t next_seq_id = 0;  // I/O thread only
-};
+struct sampling_session;
+class session_handle;
+using session_owner = std::shared_ptr<session_handle>;
 
 struct sampling_core {
   session_owner owner;
@@ -65,8 +65,6 @@ class sampling_client {
   future<std::vector<float>> compute_logprobs(const Tokens& tokens) {
     return detail::run_compute_logprobs(checked(), detail::copy_tokens(tokens));
   }
-
-  const std::string& session_id() const { return checked().sampled->id; }
 
  private:
   const detail::sampling_core& checked() const {

@@ -14,11 +14,12 @@
 #include <gradwire/trainer/options.hpp>
 #include <gradwire/trainer/reference_client.hpp>
 #include <gradwire/trainer/sampling_client.hpp>
-#include <gradwire/trainer/session.hpp>
 #include <gradwire/trainer/training_client.hpp>
 #include <gradwire/transport/endpoint.hpp>
 
 namespace gradwire::inline v0 {
+
+class network;
 
 class service_client {
  public:

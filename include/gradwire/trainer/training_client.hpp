@@ -75,7 +75,7 @@ class training_client {
     return core().save_weights_for_sampler(options);
   }
 
-  const std::string& model_id() const { return core().trained()->id(); }
+  const std::string& model_id() const { return core().model_id(); }
   const std::shared_ptr<detail::training_core>& handle() const noexcept { return core_; }
 
  private:

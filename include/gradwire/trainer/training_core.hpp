@@ -8,14 +8,19 @@
 #include <string>
 #include <vector>
 
-#include <gradwire/trainer/model.hpp>
 #include <gradwire/trainer/options.hpp>
 #include <gradwire/trainer/plain_batch.hpp>
 #include <gradwire/trainer/results.hpp>
 #include <gradwire/trainer/server_loss.hpp>
+#include <gradwire/transport/config.hpp>
+#include <gradwire/transport/future.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
+
+class model;
+class session_handle;
+using session_owner = std::shared_ptr<session_handle>;
 
 // A loss on a batch whose types are gone: value, metrics, and the slope in the batch's type and layout.
 struct computed_loss {
@@ -41,6 +46,7 @@ class training_core : public std::enable_shared_from_this<training_core> {
   GRADWIRE_DECL future<saved_weights> save_weights_for_sampler(const save_weights_options& options);
   GRADWIRE_DECL future<loaded_state> load_state(const load_state_options& options);
 
+  GRADWIRE_DECL const std::string& model_id() const;
   const session_owner& owner() const noexcept { return owner_; }
   const std::shared_ptr<model>& trained() const noexcept { return model_; }
   const training_client_options& made_with() const noexcept { return made_with_; }
@@ -64,27 +70,6 @@ future<T> failed_future(std::exception_ptr failure) {
 }
 
 GRADWIRE_DECL void check_name(const std::string& name);  // of a checkpoint; throws error{config}
-
-// One pass over a batch: sends the requests of all its chunks and collects their replies.
-struct pass_request {
-  std::shared_ptr<model> on{};
-  std::string name{};  // for errors
-  bool forward_only = false;
-  std::string loss = "cross_entropy";
-  std::vector<server_loss::setting> config{};
-  std::vector<chunk_range> chunks{};
-  std::size_t tokens = 0;  // values of the whole batch, for the size of the replies
-  std::function<std::vector<wire::datum>(chunk_range)> datums{};
-  time_point deadline{};
-};
-// What became of it. `partly`: a part of its gradients is on the server, or may be.
-struct pass_outcome {
-  std::exception_ptr failure{};
-  bool partly = false;
-  std::vector<wire::forward_backward_reply> replies{};  // one a chunk
-};
-GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged,
-                            std::function<void(pass_outcome)> done);
 
 }  // namespace detail
 }  // namespace gradwire::inline v0

@@ -11,13 +11,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 
 #include <gradwire/error.hpp>
 #include <gradwire/transport/config.hpp>
 #include <gradwire/transport/http_message.hpp>
 #include <gradwire/transport/network.hpp>
+#include <gradwire/transport/policy.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -26,16 +26,6 @@ enum class effect : unsigned char {
   reads,    // nothing
   deduped,  // nothing: the server recognises the request and answers as it did
   mutates,  // change the model a second time
-};
-
-struct retry_policy {
-  double first_pause_seconds = 0.5;         // doubled after each failure; the pause is drawn from (0, that]
-  double longest_pause_seconds = 10;        // …
-  double unreachable_seconds = 30;          // give up when nothing has been reached for so long
-  double submit_timeout_seconds = 120;      // for one attempt to submit, upload included
-  double poll_timeout_seconds = 45;         // for one long poll; then it is asked again
-  double first_poll_pause_seconds = 0.005;  // when a server answers "not yet" at once; doubled up to …
-  double longest_poll_pause_seconds = 0.5;  // …
 };
 
 struct operation_record {
@@ -123,7 +113,7 @@ class operation {
 
   operation_record record_;
   retry_policy policy_;
-  std::minstd_rand random_;
+  std::uint64_t random_;
   std::shared_ptr<const http_request> submit_request_;
   std::shared_ptr<const http_request> poll_request_;
   std::string submit_body_;

@@ -10,20 +10,13 @@
 
 #include <gradwire/transport/config.hpp>
 #include <gradwire/transport/network.hpp>
+#include <gradwire/transport/policy.hpp>
 
 namespace gradwire::inline v0 {
 
 namespace detail {
 struct runtime_state;
 }
-
-struct runtime_options {
-  std::size_t max_polls = 12;      // long polls at a time to one server; more wait their turn
-  std::size_t max_submits = 4;     // uploads at a time to one server
-  double idle_seconds = 30;        // an unused connection is closed after
-  double idle_submit_seconds = 3;  // a submit takes a new connection when the old one is idle for longer: a server may
-                                   // just be closing it, and then nobody knows whether it got the request
-};
 
 class runtime final : public network {
  public:

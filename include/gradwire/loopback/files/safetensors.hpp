@@ -24,9 +24,9 @@ namespace gradwire::inline v0 {
 namespace loopback {
 
 struct tensor_values {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::span<const float> values;
+  std::string name{};
+  std::vector<std::int64_t> shape{};
+  std::span<const float> values{};
 };
 
 inline void write_safetensors(const std::filesystem::path& path, std::span<const tensor_values> tensors) {

@@ -17,7 +17,7 @@ namespace gradwire::inline v0 {
 namespace loopback {
 
 struct adapter_entry {
-  std::string module;      // "model.layers.0.self_attn.q_proj"
+  std::string module{};    // "model.layers.0.self_attn.q_proj"
   std::size_t out = 0;     // rows of W
   std::size_t in = 0;      // columns of W
   std::size_t weight = 0;  // offset of W in the model's array
@@ -27,7 +27,7 @@ struct adapter_entry {
 
 // The adapters of one product (q, k and v share theirs): A's lie beside each other.
 struct adapter_group {
-  std::vector<adapter_entry> entries;
+  std::vector<adapter_entry> entries{};
 };
 
 struct layer_adapters {
@@ -38,7 +38,7 @@ struct adapter_layout {
   std::size_t rank = 0;
   double scale = 0;  // alpha / rank
   bool attention = false, mlp = false;
-  std::vector<layer_adapters> layers;
+  std::vector<layer_adapters> layers{};
   adapter_group lm_head;
   std::size_t size = 0;
 

@@ -15,10 +15,10 @@ namespace loopback {
 
 template <class T>
 struct batch_example {
-  std::span<const std::int32_t> tokens;
-  std::span<const std::int64_t> targets;  // [tokens, candidates]
+  std::span<const std::int32_t> tokens{};
+  std::span<const std::int64_t> targets{};  // [tokens, candidates]
   std::size_t candidates = 1;
-  std::span<T> logprobs;  // out, the same shape as targets
+  std::span<T> logprobs{};  // out, the same shape as targets
 };
 
 template <class T>
@@ -28,7 +28,7 @@ struct batch_runner {
   const product_table<T>& products;
   const rotary_table<T>& rotary;
   thread_pool& pool;
-  std::span<workspace<T>> work;          // one for each thread
+  std::span<workspace<T>> work{};        // one for each thread
   std::size_t micro_batch_tokens = 512;  // of each thread
 
   work_plan plan(std::span<const batch_example<T>> examples) const {

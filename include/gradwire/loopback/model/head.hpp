@@ -23,10 +23,10 @@ using slope_callback = std::function<void(std::size_t, std::span<const T>, std::
 
 template <class T>
 struct head_example {
-  packed_sequence sequence;
-  std::span<const std::int64_t> targets;  // [length, candidates]; below 0: not wanted
+  packed_sequence sequence{};
+  std::span<const std::int64_t> targets{};  // [length, candidates]; below 0: not wanted
   std::size_t candidates = 1;
-  std::span<T> logprobs;  // the same shape
+  std::span<T> logprobs{};  // the same shape
 };
 
 // One row of `final` whose logits are wanted.
@@ -87,7 +87,7 @@ template <class T>
 void head_backward(const pass<T>& p, std::span<const head_row<T>> rows, const gradient_target<T>& target) {
   const std::size_t hidden = p.hidden(), vocab = p.vocab();
   T *input = p.work.head_input.data(), *logits = p.work.logits.data();
-  std::vector<std::size_t> kept;
+  std::vector<std::size_t> kept{};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const head_row<T>& row = rows[i];
     bool wanted = false;
@@ -132,8 +132,8 @@ void run_head(const pass<T>& p, std::span<const head_example<T>> examples, const
               const gradient_target<T>& target) {
   const std::size_t block = head_block_rows(p);
   if (slope) std::fill_n(p.work.dfinal.data(), p.rows() * p.hidden(), T{0});
-  std::vector<head_row<T>> rows;
-  std::vector<std::vector<T>> slopes;
+  std::vector<head_row<T>> rows{};
+  std::vector<std::vector<T>> slopes{};
   const auto finish = [&](std::span<const head_example<T>> group) {
     const std::span<const head_row<T>> all(rows);
     const bool whole = all.size() <= block;

@@ -20,9 +20,9 @@ struct packed_sequence {
 };
 
 struct packed_batch {
-  std::vector<packed_sequence> sequences;
-  std::vector<std::int32_t> tokens;      // one a row
-  std::vector<std::uint32_t> positions;  // in its sequence, one a row
+  std::vector<packed_sequence> sequences{};
+  std::vector<std::int32_t> tokens{};      // one a row
+  std::vector<std::uint32_t> positions{};  // in its sequence, one a row
   std::size_t longest = 0;
   std::size_t used = 0;  // rows of the sequences; the others are padding
 
@@ -46,7 +46,7 @@ struct packed_batch {
 // Which sequences each thread takes, as micro-batches. In a plan that is shared there is one list only, and all
 // threads work on each micro-batch together.
 struct work_plan {
-  std::vector<std::vector<std::vector<std::size_t>>> micro_batches;  // [thread][micro-batch][sequence]
+  std::vector<std::vector<std::vector<std::size_t>>> micro_batches{};  // [thread][micro-batch][sequence]
   bool shared = false;
 };
 

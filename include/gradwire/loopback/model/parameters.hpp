@@ -14,10 +14,10 @@ namespace gradwire::inline v0 {
 namespace loopback {
 
 struct tensor_entry {
-  std::string name;                 // as in a Hugging Face checkpoint
-  std::vector<std::int64_t> shape;  // [size] or [out, in]
-  std::size_t offset = 0;           // in elements
-  std::size_t size = 0;             //
+  std::string name{};                 // as in a Hugging Face checkpoint
+  std::vector<std::int64_t> shape{};  // [size] or [out, in]
+  std::size_t offset = 0;             // in elements
+  std::size_t size = 0;               //
 };
 
 struct layer_parameters {  // offsets
@@ -36,9 +36,9 @@ struct parameter_layout {
   std::size_t embed = 0;
   std::size_t norm = 0;
   std::size_t lm_head = 0;  // equal to embed if the two are tied
-  std::vector<layer_parameters> layers;
-  std::vector<tensor_entry> tensors;  // in the order of the array, without gaps except for alignment
-  std::size_t size = 0;               // elements of the array, gaps included
+  std::vector<layer_parameters> layers{};
+  std::vector<tensor_entry> tensors{};  // in the order of the array, without gaps except for alignment
+  std::size_t size = 0;                 // elements of the array, gaps included
 
   bool tied() const { return lm_head == embed; }
 };

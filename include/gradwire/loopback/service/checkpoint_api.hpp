@@ -15,9 +15,10 @@ inline std::string checkpoint_name(model_entry& entry, const std::optional<std::
     return std::string(text, static_cast<std::size_t>(length));
   }
   if (!wire::is_checkpoint_name(*given))
-    invalid(
-        {"path"}, "string_pattern_mismatch",
-        "a checkpoint's name is 1 to 128 letters, digits, '_', '-' and '.', without '..' and not beginning with '.'");
+    invalid({"path"}, "string_pattern_mismatch",
+            "'" + given->substr(0, 200) +
+                "' is no name for a checkpoint; it may have 1 to 128 letters, digits, '_', '-' and " +
+                "'.', no '..', and may not begin with '.'");
   return *given;
 }
 

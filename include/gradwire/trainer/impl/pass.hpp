@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <gradwire/trainer/impl/batch_messages.hpp>
+#include <gradwire/trainer/model.hpp>
 #include <gradwire/trainer/training_core.hpp>
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/outcome.hpp>
@@ -13,6 +15,27 @@
 
 namespace gradwire::inline v0 {
 namespace detail {
+
+// One pass over a batch: sends the requests of all its chunks and collects their replies.
+struct pass_request {
+  std::shared_ptr<model> on{};
+  std::string name{};  // for errors
+  bool forward_only = false;
+  std::string loss = "cross_entropy";
+  std::vector<server_loss::setting> config{};
+  std::vector<chunk_range> chunks{};
+  std::size_t tokens = 0;  // values of the whole batch, for the size of the replies
+  std::function<std::vector<wire::datum>(chunk_range)> datums{};
+  time_point deadline{};
+};
+// What became of it. `partly`: a part of its gradients is on the server, or may be.
+struct pass_outcome {
+  std::exception_ptr failure{};
+  bool partly = false;
+  std::vector<wire::forward_backward_reply> replies{};  // one a chunk
+};
+GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged,
+                            std::function<void(pass_outcome)> done);
 
 struct running_pass : std::enable_shared_from_this<running_pass> {
   pass_request request;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// How plain_batch.hpp works.
+// How batch_messages.hpp works.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <memory>
 
-#include <gradwire/trainer/plain_batch.hpp>
+#include <gradwire/trainer/impl/batch_messages.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {

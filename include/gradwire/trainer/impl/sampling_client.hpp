@@ -6,12 +6,19 @@
 #include <limits>
 
 #include <gradwire/trainer/sampling_client.hpp>
+#include <gradwire/trainer/session.hpp>
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/outcome.hpp>
 #include <gradwire/wire/protobuf.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
+
+struct sampling_session {
+  std::shared_ptr<session> of;
+  std::string id;
+  std::int64_t next_seq_id = 0;  // I/O thread only
+};
 
 inline std::vector<std::int32_t> checked_tokens(const std::vector<std::int64_t>& tokens) {
   if (tokens.empty()) throw error(errc::data, "the prompt is empty; give it at least one token");

@@ -3,74 +3,16 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
-#include <gradwire/transport/impl/server_text.hpp>
+#include <gradwire/transport/impl/operation_poll.hpp>
+#include <gradwire/transport/impl/reply_head.hpp>
 #include <gradwire/transport/operation.hpp>
-#include <gradwire/wire/json_document.hpp>
 
 namespace gradwire::inline v0 {
-namespace detail {
-
-inline std::string json_text(std::string_view text) {  // for ids: a JSON string
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '"';
-}
-
-inline std::string seconds_text(double seconds) {
-  char buffer[32];
-  const auto [end, failed] =
-      std::to_chars(buffer, buffer + sizeof buffer, seconds, std::chars_format::fixed, seconds < 10 ? 2 : 0);
-  return failed == std::errc() ? std::string(buffer, end) + " s" : "? s";
-}
-
-inline bool is_protobuf(std::string_view content_type) { return content_type.find("protobuf") != content_type.npos; }
-
-// What a 2xx reply is, apart from its values.
-struct reply_head {
-  bool is_json = false;
-  bool is_object = false;
-  std::string request_id;  // "" when there is none
-  std::string type;        // "try_again"
-  std::string status;      // "complete_metadata"
-  bool has_error = false;
-  std::string queue_state;
-};
-
-inline reply_head read_head(const http_response& reply) {
-  reply_head head;
-  if (reply.body.size() > (1u << 20)) {  // only a result is that long
-    head.is_json = true;
-    return head;
-  }
-  try {
-    const wire::json_document document(reply.body);
-    const wire::json_node& root = document.root();
-    head.is_json = true;
-    head.is_object = root.kind == wire::json_kind::object;
-    head.request_id = text_of(document.find(root, "request_id"));
-    head.type = text_of(document.find(root, "type"));
-    head.status = text_of(document.find(root, "status"));
-    head.queue_state = text_of(document.find(root, "queue_state"));
-    const auto* const failed = document.find(root, "error");
-    head.has_error = failed && failed->kind != wire::json_kind::null;
-  } catch (const error&) {
-    head.is_json = false;
-  }
-  return head;
-}
-
-}  // namespace detail
 
 GRADWIRE_DECL operation::operation(operation_record record, retry_policy policy, std::uint64_t seed)
-    : record_(std::move(record)),
-      policy_(policy),
-      random_(static_cast<std::minstd_rand::result_type>(seed % 2147483646 + 1)) {
+    : record_(std::move(record)), policy_(policy), random_(seed) {
   auto request = std::make_shared<http_request>();
   request->method = record_.method;
   request->target = record_.target;
@@ -118,7 +60,9 @@ GRADWIRE_DECL operation_action operation::pause(time_point now, std::optional<do
   pause_seconds_ =
       pause_seconds_ <= 0 ? policy_.first_pause_seconds : std::min(2 * pause_seconds_, policy_.longest_pause_seconds);
   if (server_wish) return wait(now, *server_wish);
-  return wait(now, pause_seconds_ * std::uniform_real_distribution<double>(0.05, 1.0)(random_));
+  random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+  const double draw = static_cast<double>(random_ >> 11) * 0x1p-53;
+  return wait(now, pause_seconds_ * (0.05 + 0.95 * draw));
 }
 
 GRADWIRE_DECL operation_action operation::on_timer(time_point now) {
@@ -244,75 +188,6 @@ GRADWIRE_DECL operation_action operation::submit_status(time_point now, const ht
       break;
   }
   return reply.status >= 500 ? ambiguous(now, wish) : refused(now, reply);
-}
-
-GRADWIRE_DECL operation_action operation::poll_reply(time_point now, http_response reply) {
-  pause_seconds_ = 0;
-  if (reply.body.empty() || detail::is_protobuf(reply.header("Content-Type"))) return finish(now, std::move(reply));
-  const auto head = detail::read_head(reply);
-  if (!head.is_json) {
-    return bad_answer(now,
-                      "the result of request " + request_id_ + " is not JSON: " + detail::printable(reply.body, 80),
-                      errc::decode);
-  }
-  if (head.type == "try_again" || head.status == "complete_metadata") {
-    queue_state_ = head.queue_state;
-    return not_yet(now);
-  }
-  if (head.is_object && head.has_error) return refused(now, reply);
-  return finish(now, std::move(reply));
-}
-
-GRADWIRE_DECL operation_action operation::poll_status(time_point now, const http_response& reply) {
-  const auto wish = detail::retry_after_seconds(reply);
-  const bool says_why = detail::server_text(reply).find_first_not_of(' ') != std::string::npos;
-  switch (reply.status) {
-    case 408:
-      queue_state_ = detail::read_head(reply).queue_state;
-      return wish ? pause(now, wish) : not_yet(now);
-    case 425:
-    case 429:
-      return pause(now, wish);
-    case 400:
-      return says_why || ++bad_answers_ > 3 ? refused(now, reply) : pause(now, wish);
-    case 404:
-      return fail(now, record_.effect == effect::reads ? errc::status : errc::outcome_unknown,
-                  "the trainer does not know request " + request_id_ + " (" + detail::server_text(reply) +
-                      "); it was probably restarted: load the last saved state");
-    case 410:
-      if (record_.effect == effect::mutates || ++bad_answers_ > 2) {
-        return fail(now, record_.effect == effect::reads ? errc::status : errc::outcome_unknown,
-                    "the trainer dropped the result of request " + request_id_ + " (410)");
-      }
-      request_id_.clear();
-      return pause(now, wish);  // submitted again: the server answers with the same future, or nothing is done twice
-    default:
-      break;
-  }
-  if (reply.status < 500) return refused(now, reply);
-  // A 500 of one server means that the result does not fit protobuf (a metric that is NaN); the JSON form does.
-  if (reply.status == 500 && poll_request_->header("Accept") != "application/json") return ask_for_json_next(now, wish);
-  if (reply.status == 500 && !wish && ++bad_answers_ > 5) return refused(now, reply);
-  return pause(now, wish);
-}
-
-GRADWIRE_DECL operation_action operation::ask_for_json_next(time_point now, std::optional<double> server_wish) {
-  auto poll = std::make_shared<http_request>(*poll_request_);
-  for (http_header& h : poll->headers) {
-    if (h.name == "Accept") h.value = "application/json";
-  }
-  poll_request_ = std::move(poll);
-  return pause(now, server_wish);
-}
-
-// The call itself is the wait on a server that holds it; one that answers at once is asked less and less often.
-GRADWIRE_DECL operation_action operation::not_yet(time_point now) {
-  bad_answers_ = 0;
-  const bool held = now - last_poll_ > in_seconds(2 * policy_.longest_poll_pause_seconds);
-  poll_pause_seconds_ = held || poll_pause_seconds_ <= 0
-                            ? policy_.first_poll_pause_seconds
-                            : std::min(2 * poll_pause_seconds_, policy_.longest_poll_pause_seconds);
-  return wait(now, poll_pause_seconds_);
 }
 
 GRADWIRE_DECL operation_action operation::refused(time_point now, const http_response& reply) {

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps that the calls of a service are made of: wait for the session, make a model, load a state into it.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+
+#include <gradwire/trainer/impl/training_core.hpp>
+#include <gradwire/trainer/service_client.hpp>
+#include <gradwire/wire/json_codec.hpp>
+#include <gradwire/wire/outcome.hpp>
+#include <gradwire/wire/path.hpp>
+
+namespace gradwire::inline v0 {
+namespace detail {
+
+GRADWIRE_DECL void check_level(const plain_batch& data, bool over_candidates, bool procedure) {
+  const std::size_t candidates = data.shape().candidates();
+  if (over_candidates && candidates == 0) {
+    throw error(errc::data,
+                "the loss reads candidate_logprobs, but the datums have no candidates; add candidates = ids to them");
+  }
+  if (!over_candidates && candidates > 0) {
+    throw error(
+        errc::data,
+        std::string(procedure ? "a plain function sees" : "the loss reads") +
+            " one logprob a target, but the datums have " + std::to_string(candidates) + " candidates a target; " +
+            (procedure ? "write the loss as a formula" : "read candidate_logprobs, or leave the candidates out"));
+  }
+}
+
+// A call of the service: the I/O thread's way to its promise. It holds the clients' owner weakly, so that a call that
+// is still running does not keep the client open.
+template <class T>
+struct service_call {
+  promise<T> ended;
+  std::weak_ptr<session_handle> owner;
+  std::shared_ptr<session> of;
+  time_point begun;
+  time_point deadline;
+
+  double left() const { return std::max(0.0, std::chrono::duration<double>(deadline - of->net().now()).count()); }
+  void fail(std::exception_ptr failure) { ended.set_error(std::move(failure)); }
+
+  // Finishes with what `make(owner)` makes.
+  template <class Make>
+  void finish(Make&& make) {
+    try {
+      const auto alive = owner.lock();
+      if (!alive || of->is_closed()) throw error(errc::closed, "the client was closed");
+      ended.set_value(make(alive));
+    } catch (...) {
+      ended.set_error(std::current_exception());
+    }
+  }
+
+  operation_record record(std::string name, const std::string& path, std::string body, effect what) const {
+    auto made = of->record(std::move(name), path, std::move(body), what);
+    made.time_limit_seconds = left();
+    return made;
+  }
+};
+
+// Calls next(call) on the I/O thread when the session exists.
+template <class T, class Next>
+future<T> begin_service_call(const session_owner& owner, Next next) {
+  auto call = std::make_shared<service_call<T>>();
+  call->owner = owner;
+  call->of = owner->get();
+  call->begun = owner->net().now();
+  call->deadline = call->begun + in_seconds(owner->get()->options().operation_timeout_seconds);
+  auto result = call->ended.get_future();
+  owner->net().post([call, next = std::move(next)] {
+    call->of->when_ready([call, next](std::exception_ptr failure) {
+      if (failure) return call->fail(failure);
+      try {
+        next(call);
+      } catch (...) {
+        call->fail(std::current_exception());
+      }
+    });
+  });
+  return result;
+}
+
+// Runs a request; then(result) when it succeeded, else the call fails.
+template <class T, class Then>
+void run_for(const std::shared_ptr<service_call<T>>& call, operation_record record, Then then) {
+  call->of->run(std::move(record), traffic::submit, nullptr,
+                [call, then = std::move(then)](const operation_outcome& outcome) {
+                  try {
+                    if (outcome.failure) std::rethrow_exception(outcome.failure);
+                    then(*outcome.result);
+                  } catch (...) {
+                    call->fail(std::current_exception());
+                  }
+                });
+}
+
+inline void check_model_options(const training_client_options& o, const wire::dialect& knows) {
+  if (o.base_model.empty())
+    throw error(errc::config, "base_model is empty; name the model as the server calls it (capabilities() lists them)");
+  if (o.lora_rank < 0)
+    throw error(errc::config,
+                "lora_rank is " + std::to_string(o.lora_rank) + "; it must be 0 (every parameter) or more");
+  if (o.lora_rank == 0 && !knows.full_parameter) {
+    throw error(errc::config,
+                "this server (" + std::string(knows.name) + ") trains adapters only; give a lora_rank of 1 or more");
+  }
+  if (o.lora_alpha && !knows.lora_alpha) {
+    throw error(errc::config, "this server (" + std::string(knows.name) + ") does not take lora_alpha; leave it out");
+  }
+}
+
+// Makes a model; then(model) with no request sent to it yet.
+template <class T, class Then>
+void create_model(const std::shared_ptr<service_call<T>>& call, const training_client_options& options, bool frozen,
+                  Then then) {
+  const wire::dialect& knows = call->of->dialect();
+  check_model_options(options, knows);
+  wire::create_model_request body;
+  body.session_id = call->of->id();
+  body.model_seq_id = call->of->take_model_number();
+  body.base_model = options.base_model;
+  wire::lora_config adapter;
+  adapter.rank = options.lora_rank;
+  adapter.seed = options.seed;
+  adapter.train_unembed = options.train_unembed;
+  adapter.train_mlp = options.train_mlp;
+  adapter.train_attn = options.train_attn;
+  if (options.lora_alpha) {
+    adapter.alpha = options.lora_alpha;
+  } else if (knows.default_alpha > 0) {
+    adapter.alpha = knows.default_alpha;
+  }
+  body.lora_config = adapter;
+  if (frozen && knows.base_only) body.base_only = true;
+  run_for(call, call->record("create_model", "/api/v1/create_model", wire::to_json(body), effect::mutates),
+          [call, then](const operation_result& result) {
+            std::string id =
+                wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result.model_id;
+            if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
+            if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
+            then(std::make_shared<model>(call->of, std::move(id)));
+          });
+}
+
+// Loads a state as the first request of a new model.
+template <class T, class Then>
+void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_ptr<model>& into,
+                const std::string& path, bool with_optimizer, Then then) {
+  into->enqueue([call, into, path, with_optimizer, then](model::release_type release) {
+    const auto make = [into, path, with_optimizer, call](std::int64_t seq_id) {
+      wire::load_weights_request body;
+      body.model_id = into->id();
+      body.seq_id = seq_id;
+      body.path = path;
+      body.optimizer = with_optimizer;
+      return call->record("load_state", "/api/v1/load_weights", wire::to_json(body), effect::mutates);
+    };
+    into->submit(make, call->deadline, release, [call, then, release](const operation_outcome& outcome) {
+      try {
+        if (outcome.failure) std::rethrow_exception(outcome.failure);
+        then();
+      } catch (...) {
+        call->fail(std::current_exception());
+      }
+      release();
+    });
+  });
+}
+
+// Best effort: the copy that a reference was made from is not needed any more.
+inline void delete_checkpoint(const std::shared_ptr<session>& of, const std::string& path) {
+  const auto parts = wire::parse_tinker_path(path);
+  if (!parts || of->is_closed()) return;
+  auto record =
+      of->record("delete_checkpoint", "/api/v1/training_runs/" + parts->run + "/checkpoints/weights/" + parts->name, "",
+                 effect::reads);
+  record.method = "DELETE";
+  record.has_future = false;
+  record.time_limit_seconds = 30;
+  of->run(std::move(record), traffic::control, nullptr, [](const operation_outcome&) {});
+}
+
+inline http_peer peer_of(const endpoint& where, const connect_options& options) {
+  http_peer peer;
+  peer.address = parse_url(where.url);
+  peer.key = secret(where.token.empty() ? options.token : where.token);
+  peer.ca_file = options.ca_file;
+  if (!peer.key.empty() && !peer.address.tls && !peer.address.is_loopback()) {
+    throw error(errc::config,
+                "the key would go to " + peer.address.host + " over http, readable by everybody on the way; use https");
+  }
+  return peer;
+}
+
+inline std::string fresh_name(std::string_view prefix) {
+  std::random_device entropy;
+  std::string name(prefix);
+  for (int i = 0; i < 4; ++i) {
+    constexpr const char* digits = "0123456789abcdef";
+    for (std::uint32_t bits = entropy(), k = 0; k < 4; ++k, bits >>= 4) name += digits[bits & 15];
+  }
+  return name;
+}
+
+}  // namespace detail
+}  // namespace gradwire::inline v0
