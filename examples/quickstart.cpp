@@ -42,6 +42,12 @@ struct settings {
 
 constexpr int longest_answer = 5;  // tokens, the end included
 
+auto sft_datum(const question& q) { return datum{prompt(q.prompt) + response(q.response)}; }
+
+auto rollout_datum(const question& q, const sample& answer, double own_advantage) {
+  return datum{prompt(q.prompt) + response(answer.tokens), old_logprobs = answer.logprobs, advantage = own_advantage};
+}
+
 class quickstart {
  public:
   explicit quickstart(settings chosen)
@@ -92,37 +98,7 @@ class quickstart {
     }
   }
 
-  static auto sft_datum(const question& q) { return datum{prompt(q.prompt) + response(q.response)}; }
-
   // ---- reinforcement ----
-
-  void reinforced() {
-    auto reference = service_.create_reference_client(trainer_).result();  // the weights as they are now, frozen
-    progress bar("GRPO", set_.grpo_steps);
-    stopwatch clock;
-    std::size_t tokens = 0;
-    for (int step = 1; step <= set_.grpo_steps; ++step) {
-      double mean_reward = 0;
-      const auto rollout = roll_out(step, mean_reward);
-      const auto data = with(ref_logprobs = reference.forward(rollout).result(), rollout);
-      auto done = trainer_.forward_backward_custom(data, set_.loss);
-      const double rest = 1 - static_cast<double>(step - 1) / set_.grpo_steps;
-      auto updated =
-          trainer_.optim_step({.learning_rate = set_.grpo_learning_rate * rest, .eps = 1e-8, .grad_clip_norm = 1});
-      const auto result = done.result();
-      updated.result();
-      tokens += result.tokens;
-      const double kl = result.metric("kl"), clipped = result.metric("clip_fraction");
-      log_.write({{"phase", "grpo"},
-                  {"step", step},
-                  {"loss", result.loss},
-                  {"reward", mean_reward},
-                  {"kl", kl},
-                  {"clip_fraction", clipped}});
-      bar.show(step, {{"loss", result.loss}, {"reward", mean_reward}, {"KL", kl}, {"clip", clipped}},
-               static_cast<double>(tokens) / clock.seconds());
-    }
-  }
 
   // Groups of samples of the current policy, with advantages from the group: (reward - mean) / (deviation + 1e-6).
   auto roll_out(int step, double& mean_reward) {
@@ -161,8 +137,32 @@ class quickstart {
     return batch(groups);
   }
 
-  static auto rollout_datum(const question& q, const sample& answer, double own_advantage) {
-    return datum{prompt(q.prompt) + response(answer.tokens), old_logprobs = answer.logprobs, advantage = own_advantage};
+  void reinforced() {
+    auto reference = service_.create_reference_client(trainer_).result();  // the weights as they are now, frozen
+    progress bar("GRPO", set_.grpo_steps);
+    stopwatch clock;
+    std::size_t tokens = 0;
+    for (int step = 1; step <= set_.grpo_steps; ++step) {
+      double mean_reward = 0;
+      const auto rollout = roll_out(step, mean_reward);
+      const auto data = with(ref_logprobs = reference.forward(rollout).result(), rollout);
+      auto done = trainer_.forward_backward_custom(data, set_.loss);
+      const double rest = 1 - static_cast<double>(step - 1) / set_.grpo_steps;
+      auto updated =
+          trainer_.optim_step({.learning_rate = set_.grpo_learning_rate * rest, .eps = 1e-8, .grad_clip_norm = 1});
+      const auto result = done.result();
+      updated.result();
+      tokens += result.tokens;
+      const double kl = result.metric("kl"), clipped = result.metric("clip_fraction");
+      log_.write({{"phase", "grpo"},
+                  {"step", step},
+                  {"loss", result.loss},
+                  {"reward", mean_reward},
+                  {"kl", kl},
+                  {"clip_fraction", clipped}});
+      bar.show(step, {{"loss", result.loss}, {"reward", mean_reward}, {"KL", kl}, {"clip", clipped}},
+               static_cast<double>(tokens) / clock.seconds());
+    }
   }
 
   // ---- sampling ----

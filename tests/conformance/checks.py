@@ -41,6 +41,11 @@ def run():
     os._exit(failed != 0)  # the SDK's threads are not waited for
 
 
+def made(client):
+    """The client itself: calls that create one give it at once (tinker 0.25) or as a future (later releases)."""
+    return client.result() if hasattr(client, "result") else client
+
+
 def close(found, expected, tolerance, what):
     """|found - expected| <= tolerance * max(1, |expected|), for numbers and arrays."""
     import numpy

@@ -18,7 +18,7 @@ import tinker
 import torch
 from tinker import types
 
-from checks import check, checkpoints, close, model, run, url
+from checks import check, checkpoints, close, made, model, run, url
 
 service = tinker.ServiceClient(base_url=url)
 rng = np.random.default_rng(1)
@@ -79,7 +79,7 @@ def dpo(datums, beta):
 
 @check
 def both_clients_train_from_one_checkpoint():
-    client = service.create_lora_training_client(base_model=model, rank=8, seed=11)
+    client = made(service.create_lora_training_client(base_model=model, rank=8, seed=11))
     samples, pairs = random_datums([24, 9, 33, 16, 17, 40]), random_datums([12, 20, 31, 7])
     for _ in range(4):  # LoRA's B leaves zero, so that both of its factors have a gradient
         client.forward_backward([wire(d) for d in samples], "cross_entropy").result()
@@ -94,7 +94,7 @@ def both_clients_train_from_one_checkpoint():
              "kl_beta": 0.04, "dpo_beta": 0.1, "learning_rate": adam.learning_rate, "beta1": adam.beta1, "beta2": adam.beta2,
              "eps": adam.eps}
 
-    python = service.create_training_client_from_state(start)
+    python = made(service.create_training_client_from_state(start))
     found["python"] = {"grpo": python.forward_backward_custom([wire(d) for d in samples], grpo(samples, 0.2, 0.04)).result().metrics,
                        "dpo": python.forward_backward_custom([wire(d) for d in pairs], dpo(pairs, 0.1)).result().metrics,
                        "optim": python.optim_step(adam).result().metrics}

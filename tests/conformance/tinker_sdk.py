@@ -12,7 +12,7 @@ import tinker
 import torch
 from tinker import types
 
-from checks import check, checkpoints, close, model, run, url
+from checks import check, checkpoints, close, made, model, run, url
 
 service = tinker.ServiceClient(base_url=url)
 rng = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def raises(kinds, call, *words):
 
 
 def new_client(seed=1, **options):
-    return service.create_lora_training_client(base_model=model, rank=8, seed=seed, **options)
+    return made(service.create_lora_training_client(base_model=model, rank=8, seed=seed, **options))
 
 
 def moved(client, steps=3):
@@ -69,6 +69,12 @@ def moved(client, steps=3):
 
 
 # ---- sessions and models -------------------------------------------------------------------------------------------
+
+@check
+def the_sdk_is_the_one_to_test():
+    assert tinker.__version__ == (os.environ.get("GRADWIRE_SDK") or tinker.__version__), tinker.__version__
+    return f"tinker {tinker.__version__}, torch {torch.__version__}"
+
 
 @check
 def capabilities():
@@ -96,7 +102,7 @@ def create_lora_training_client():
 
 @check
 def an_unknown_model_is_refused():
-    raises(Exception, lambda: service.create_lora_training_client(base_model="no/such-model", rank=8), "no/such-model")
+    raises(Exception, lambda: made(service.create_lora_training_client(base_model="no/such-model", rank=8)), "no/such-model")
 
 
 @check
@@ -208,8 +214,8 @@ def the_gradients_of_policy_losses_are_those_of_their_formulas():
     bare = [types.Datum(model_input=d.model_input, loss_fn_inputs={"target_tokens": d.loss_fn_inputs["target_tokens"]}) for d in data]
     found = []
     for name in ("importance_sampling", "ppo", "cispo"):
-        first = service.create_training_client_from_state(start)
-        second = service.create_training_client_from_state(start)
+        first = made(service.create_training_client_from_state(start))
+        second = made(service.create_training_client_from_state(start))
         policy = policy_data(first)
         config = None if name == "importance_sampling" else {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2}
         first.forward_backward(policy, name, loss_fn_config=config).result()
@@ -315,7 +321,7 @@ def gradient_clipping_and_weight_decay():
     start = moved(new_client(seed=8)).save_state("clipping").result().path
 
     def after(**options):
-        client = service.create_training_client_from_state(start)
+        client = made(service.create_training_client_from_state(start))
         client.forward_backward(data, "cross_entropy").result()
         metrics = client.optim_step(types.AdamParams(learning_rate=1e-2, eps=1.0, **options)).result().metrics
         return metrics, np.concatenate(logprobs_of(client.forward(data, "cross_entropy").result()))
@@ -339,7 +345,7 @@ def save_and_load_state():
     assert path.startswith("tinker://"), path
     state["saved"] = path
     before = logprobs_of(client.forward(data, "cross_entropy").result())
-    restored = service.create_training_client_from_state(path)
+    restored = made(service.create_training_client_from_state(path))
     for a, b in zip(logprobs_of(restored.forward(data, "cross_entropy").result()), before):
         assert (a == b).all()
     moved(client)
@@ -356,10 +362,10 @@ def the_optimizer_is_restored():
     client = moved(new_client(seed=9), steps=3)
     path = client.save_state("with-optimizer").result().path
     straight = logprobs_of(moved(client, 2).forward(data, "cross_entropy").result())
-    resumed = service.create_training_client_from_state_with_optimizer(path)
+    resumed = made(service.create_training_client_from_state_with_optimizer(path))
     for a, b in zip(logprobs_of(moved(resumed, 2).forward(data, "cross_entropy").result()), straight):
         close(a, b, 1e-6, "logprobs after going on")
-    fresh = service.create_training_client_from_state(path)
+    fresh = made(service.create_training_client_from_state(path))
     apart = logprobs_of(moved(fresh, 2).forward(data, "cross_entropy").result())
     assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(apart, straight))
 
@@ -368,7 +374,7 @@ def the_optimizer_is_restored():
 def an_existing_name_is_refused():
     client = state["client"]
     error = raises(Exception, lambda: client.save_state("saved").result(), "saved")
-    restored = service.create_training_client_from_state(state["saved"])
+    restored = made(service.create_training_client_from_state(state["saved"]))
     for a, b in zip(logprobs_of(restored.forward(data, "cross_entropy").result()),
                     logprobs_of(client.forward(data, "cross_entropy").result())):
         assert (a == b).all()
@@ -402,7 +408,7 @@ def save_weights_for_sampler_and_sample():
         client.forward_backward(data, "cross_entropy").result()
         client.optim_step(types.AdamParams(learning_rate=1e-2)).result()
     path = client.save_weights_for_sampler("sampler").result().path
-    state["sampler"] = sampler = service.create_sampling_client(model_path=path)
+    state["sampler"] = sampler = made(service.create_sampling_client(model_path=path))
     result = sampler.sample(prompt("2+2="), 1, types.SamplingParams(max_tokens=5, temperature=0.0)).result()
     answer = bytes(result.sequences[0].tokens).decode(errors="replace")
     assert answer == "four.", answer
@@ -495,14 +501,14 @@ def top_prompt_logprobs():
 
 @check
 def weights_straight_into_a_sampling_client():
-    sampler = state["client"].save_weights_and_get_sampling_client()
+    sampler = made(state["client"].save_weights_and_get_sampling_client())
     result = sampler.sample(prompt("1"), 1, types.SamplingParams(max_tokens=1, temperature=0.0)).result()
     assert list(result.sequences[0].tokens) == text("1")
 
 
 @check
 def the_base_model_is_sampled():
-    sampler = service.create_sampling_client(base_model=model)
+    sampler = made(service.create_sampling_client(base_model=model))
     found = sampler.compute_logprobs(types.ModelInput.from_ints(text("2+2=four."))).result()
     forward = new_client(seed=10).forward([datum(text("2"), text("+2=four."))], "cross_entropy").result()
     close(found[1:], logprobs_of(forward)[0], 1e-4, "logprobs of the base model")

@@ -11,6 +11,7 @@ import tokenizers
 import torch
 import transformers
 
+transformers.utils.logging.disable_progress_bar()
 arguments = argparse.ArgumentParser(description=__doc__)
 arguments.add_argument("folder")
 arguments.add_argument("--seed", type=int, default=0)

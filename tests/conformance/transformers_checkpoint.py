@@ -10,8 +10,9 @@ import torch
 import transformers
 from tinker import types
 
-from checks import check, checkpoints, close, model, run, url
+from checks import check, checkpoints, made, model, run, url
 
+transformers.utils.logging.disable_progress_bar()
 service = tinker.ServiceClient(base_url=url)
 rng = np.random.default_rng(2)
 sequences = [rng.integers(0, 256, n).tolist() for n in (2, 15, 16, 17, 60)]
@@ -59,7 +60,7 @@ def trained(client):
 @check
 def a_full_checkpoint_is_a_hugging_face_model():
     """every parameter trained (rank 0), saved, loaded by AutoModelForCausalLM"""
-    client = trained(service.create_lora_training_client(base_model=model, rank=0))
+    client = trained(made(service.create_lora_training_client(base_model=model, rank=0)))
     client.save_state("full").result()
     folder = folder_of("full", "config.json")
     network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
@@ -78,9 +79,9 @@ def a_weight_less_would_be_noticed():
 @check
 def an_adapter_is_a_peft_adapter():
     import peft
-    client = trained(service.create_lora_training_client(base_model=model, rank=8, seed=3))
+    client = trained(made(service.create_lora_training_client(base_model=model, rank=8, seed=3)))
     client.save_state("adapter").result()
-    fresh = service.create_lora_training_client(base_model=model, rank=0)
+    fresh = made(service.create_lora_training_client(base_model=model, rank=0))
     fresh.save_state("base").result()        # the base model as transformers reads it
     network = transformers.AutoModelForCausalLM.from_pretrained(folder_of("base", "config.json"), dtype=torch.float32,
                                                                 local_files_only=True).eval()
@@ -97,8 +98,9 @@ def the_tokenizer_is_a_hugging_face_tokenizer():
         for string in ("2+2=", "Grüße, 世界 🙂\n", " two  blanks ", "\x00\x7f"):
             assert tokenizer.encode(string, add_special_tokens=False) == list(string.encode()), string
             assert tokenizer.decode(tokenizer.encode(string, add_special_tokens=False)) == string
-        special = {token: tokenizer.convert_tokens_to_ids(token) for token in tokenizer.all_special_tokens}
+        special = tokenizer.get_added_vocab()
         assert len(special) == 4 and all(256 <= i < 320 for i in special.values()), special
+        assert tokenizer.eos_token in special and tokenizer.pad_token in special
         for token, i in special.items():
             assert tokenizer.encode("a" + token, add_special_tokens=False) == [ord("a"), i]
         return special
@@ -113,7 +115,7 @@ def greedy_generation_is_equal():
     """transformers' own generate, with its key-value cache, against the server's sampler"""
     network = transformers.AutoModelForCausalLM.from_pretrained(folder_of("base", "config.json"), dtype=torch.float32,
                                                                 local_files_only=True).eval()
-    sampler = service.create_sampling_client(base_model=model)
+    sampler = made(service.create_sampling_client(base_model=model))
     for tokens in sequences:
         ours = sampler.sample(types.ModelInput.from_ints(tokens), 1, types.SamplingParams(max_tokens=24, temperature=0.0)).result()
         theirs = network.generate(torch.tensor([tokens]), max_new_tokens=24, do_sample=False)[0, len(tokens):].tolist()

@@ -52,14 +52,13 @@ BOOST_AUTO_TEST_CASE(five_steps_of_torch) {
     const double clip = std::min(1.0, option("grad_clip_norm") / (size + 1e-6));
     (clip < 1 ? clipped : unclipped) = true;
     const std::vector<float> before = parameters;
-    const adam_factors factors{
-        .keep = float(1 - option("learning_rate") * option("weight_decay")),
-        .beta1 = float(option("beta1")),
-        .beta2 = float(option("beta2")),
-        .rate = float(option("learning_rate") / (1 - std::pow(option("beta1"), step))),
-        .correction = float(1 / std::sqrt(1 - std::pow(option("beta2"), step))),
-        .eps = float(option("eps")),
-        .gradient = float(clip)};
+    const adam_factors factors{.keep = float(1 - option("learning_rate") * option("weight_decay")),
+                               .beta1 = float(option("beta1")),
+                               .beta2 = float(option("beta2")),
+                               .rate = float(option("learning_rate") / (1 - std::pow(option("beta1"), step))),
+                               .correction = float(1 / std::sqrt(1 - std::pow(option("beta2"), step))),
+                               .eps = float(option("eps")),
+                               .gradient = float(clip)};
     const adam_norms norms =
         adam_update(factors, gradient.data(), parameters.data(), first.data(), second.data(), parameters.size());
     const std::vector<float> expected = joined(each["parameters"]);

@@ -17,8 +17,11 @@ struct setting {
   linear_algebra backend;
   int threads;
 };
-const setting settings[] = {{linear_algebra::eigen, 1}, {linear_algebra::eigen, 2},       {linear_algebra::eigen, 5},
-                            {linear_algebra::xtensor_blas, 1}, {linear_algebra::xtensor_blas, 3}};
+const setting settings[] = {{linear_algebra::eigen, 1},
+                            {linear_algebra::eigen, 2},
+                            {linear_algebra::eigen, 5},
+                            {linear_algebra::xtensor_blas, 1},
+                            {linear_algebra::xtensor_blas, 3}};
 
 frozen_model load(const std::string& name, const setting& with) {
   return frozen_model::load(
@@ -31,8 +34,8 @@ void check_logprobs(const example_logprobs& found, const std::string& name) {
   for (std::size_t i = 0; i < expected.size(); ++i) {
     BOOST_REQUIRE_EQUAL(found[i].size(), expected[i].size());
     for (std::size_t t = 0; t < expected[i].size(); ++t)
-      BOOST_TEST(std::abs(found[i][t] - expected[i][t]) < 1e-5, name << " sequence " << i << " token " << t << ": "
-                                                                     << found[i][t] << " for " << expected[i][t]);
+      BOOST_TEST(std::abs(found[i][t] - expected[i][t]) < 1e-5,
+                 name << " sequence " << i << " token " << t << ": " << found[i][t] << " for " << expected[i][t]);
   }
 }
 

@@ -45,8 +45,13 @@ struct problem {
 
   problem(bool tied, std::vector<std::size_t> lengths, std::size_t threads, product_table<double> with,
           std::size_t tokens_at_once)
-      : layout(make_parameter_layout(small_config(tied))), weights(layout.size, 0.0), rotary(64, 6, 100.0),
-        pool(threads), products(with), micro_batch_tokens(tokens_at_once), work(threads) {
+      : layout(make_parameter_layout(small_config(tied))),
+        weights(layout.size, 0.0),
+        rotary(64, 6, 100.0),
+        pool(threads),
+        products(with),
+        micro_batch_tokens(tokens_at_once),
+        work(threads) {
     random_stream random(7);
     for (const tensor_entry& tensor : layout.tensors)
       for (std::size_t i = 0; i < tensor.size; ++i)

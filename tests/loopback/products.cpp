@@ -107,9 +107,8 @@ BOOST_AUTO_TEST_CASE(sums_and_maxima_of_any_length) {
     BOOST_TEST(sum_over_lanes<float>(n, [&]<class V>(std::size_t i) { return load<V>(x.data() + i); }) == float(sum));
     BOOST_TEST(maximum_of(x.data(), n) == highest);
     std::vector<float> roots(n);
-    for_lanes<float>(n, [&]<class V>(std::size_t i) {
-      store<V>(roots.data() + i, square_root<V>(load<V>(x.data() + i)));
-    });
+    for_lanes<float>(
+        n, [&]<class V>(std::size_t i) { store<V>(roots.data() + i, square_root<V>(load<V>(x.data() + i))); });
     for (std::size_t i = 0; i < n; ++i) BOOST_TEST(roots[i] == std::sqrt(x[i]));
   }
 }

@@ -6,7 +6,8 @@
 //   auto slope = as_xtensor(gradient.slope[i]);                                           // no copy
 //
 // An expression is read when `field = expression` is, so that nothing it refers to has to live longer. An rvalue
-// container moves. Two dimensions [targets, K] are candidates. Works with xtensor 0.24 to 0.27 (their headers moved).
+// container moves, gradwire::view(x) borrows one (a bare view(x) is xt::view). Two dimensions [targets, K] are
+// candidates. xtensor moved its headers in 0.26; both places are looked for.
 #pragma once
 
 #include <array>
@@ -36,7 +37,7 @@ struct column_source<Source> {
   // A container gives its memory away.
   template <class Given>
     requires(!std::is_lvalue_reference_v<Given> && !std::is_const_v<Given> && detail::number_range<Given> &&
-             !std::ranges::borrowed_range<Given>)
+             std::is_base_of_v<xt::xcontainer<Given>, Given>)
   static numbers take(Given&& container) {
     const std::size_t width = columns_of(container);
     numbers result = detail::take_range(std::move(container));
@@ -100,8 +101,8 @@ auto candidates_as_xtensor(const column<T>& values, std::size_t sequence) {
   const layout& shape = values.shape();
   const std::array<std::size_t, 2> dimensions{shape.length[sequence], shape.candidates()};
   const std::array<std::size_t, 2> strides{1, shape.padded()};
-  const std::size_t memory = dimensions[0] + (dimensions[1] - 1) * shape.padded();
-  return xt::adapt(values.data() + shape.offset[sequence], memory, xt::no_ownership(), dimensions, strides);
+  const std::size_t size = dimensions[0] * dimensions[1];  // xtensor counts elements here, whatever the strides are
+  return xt::adapt(values.data() + shape.offset[sequence], size, xt::no_ownership(), dimensions, strides);
 }
 
 // as_xtensor<float>(data[i].loss_fn_inputs["weights"]); T is the type of the stored values.

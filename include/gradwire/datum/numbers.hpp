@@ -105,10 +105,10 @@ numbers take_range(Range&& range) {
   // A span or another borrowed range owns nothing that could be moved: its values are copied, like an lvalue's.
   if constexpr (std::is_lvalue_reference_v<Range> || std::is_const_v<std::remove_reference_t<Range>> ||
                 std::is_array_v<std::remove_reference_t<Range>> || std::ranges::borrowed_range<Range>) {
-    return copied(std::ranges::data(range), std::ranges::size(range), kind_of<value>());
+    return copied(std::to_address(std::ranges::begin(range)), std::ranges::size(range), kind_of<value>());
   } else {
     shared<boxed<Range>> owner(new boxed<Range>(std::move(range)));
-    const auto* data = std::ranges::data(owner->container);
+    const auto* data = std::to_address(std::ranges::begin(owner->container));
     return {.data = data, .size = std::ranges::size(owner->container), .kind = kind_of<value>(), .owner = std::move(owner)};
   }
 }
@@ -152,7 +152,7 @@ template <class Range>
   requires(detail::number_range<Range>)
 numbers view(const Range& range) {
   using value = std::remove_cv_t<std::ranges::range_value_t<Range>>;
-  return {.data = std::ranges::data(range), .size = std::ranges::size(range), .kind = detail::kind_of<value>()};
+  return {.data = std::to_address(std::ranges::begin(range)), .size = std::ranges::size(range), .kind = detail::kind_of<value>()};
 }
 template <class Range>
   requires(detail::range_of_rows<Range>)

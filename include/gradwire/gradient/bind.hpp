@@ -100,8 +100,9 @@ template <class... Bounds>
 struct constant_table<list<Bounds...>> : constant_slot<Bounds>... {};
 
 [[noreturn, gnu::noinline, gnu::cold]] inline void two_constants(const char* name) {
-  throw error(errc::config, std::string("the let \"") + name +
-                                "\" is used with two different numbers; give each of the two expressions its own name");
+  std::string sentence = "one let name for two numbers: ";
+  sentence += name;
+  throw error(errc::config, sentence += "; give each of the two expressions its own name");
 }
 
 template <fixed_string Scope, int Offset, class Table>

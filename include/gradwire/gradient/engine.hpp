@@ -3,6 +3,7 @@
 // borders between sequences and every sum has a fixed order, so the result has the same bits at any number of threads.
 #pragma once
 
+#include <gradwire/datum/data_error.hpp>
 #include <gradwire/gradient/check.hpp>
 #include <gradwire/gradient/sweep.hpp>
 
@@ -21,16 +22,11 @@ namespace formula {
 inline constexpr std::size_t piece_tokens = 4096;  // of a sweep: worth a thread, and small enough to share evenly
 
 [[noreturn, gnu::noinline, gnu::cold]] inline void bad_weight_sum(std::size_t s, double sum) {
-  error_details details;
-  details.datum = static_cast<std::int64_t>(s);
-  details.column = "weights";
-  details.value = std::to_string(sum);
-  throw error(
-      errc::data,
-      "the weights of datum " + std::to_string(s) + " add up to " + std::to_string(sum) +
-          ", and the loss divides by that sum; weights must have a positive sum, or all be 0 to mask the sequence. "
-          "For weights of both signs use a sum, or a mean by count",
-      details);
+  detail::data_error({.datum = static_cast<std::int64_t>(s), .column = "weights"},
+                     {"the loss divides by the sum of the weights, which is ", sum,
+                      "; it must be positive, or every weight 0 to mask the sequence. For weights of both signs use a sum, "
+                      "or a mean by count"},
+                     sum);
 }
 
 template <class Context, class Executor>

@@ -47,8 +47,7 @@ struct sampled_sequence {
 struct sample_result {
   std::vector<sampled_sequence> sequences{};  // num_samples of them
   std::vector<float> prompt_logprobs{};       // one per prompt token, the first NaN; or empty
-  std::vector<std::vector<token_logprob>>
-      topk_prompt_logprobs{};  // one list per prompt token, the first empty; or empty
+  std::vector<std::vector<token_logprob>> topk_prompt_logprobs{};  // one list per prompt token, the first empty; or none
 };
 
 }  // namespace loopback

@@ -40,8 +40,8 @@ class service_client {
 
   // A new model that goes on from what save_state() gave.
   GRADWIRE_DECL future<training_client> create_training_client_from_state(const from_state_options& options);
-  future<training_client> create_training_client_from_state(std::string path) {
-    return create_training_client_from_state(from_state_options{.path = std::move(path)});
+  future<training_client> create_training_client_from_state(const detail::text auto& path) {
+    return create_training_client_from_state(from_state_options{.path = std::string(path)});
   }
 
   // The trainer's weights as they are after the calls made so far, frozen.
@@ -50,7 +50,7 @@ class service_client {
   GRADWIRE_DECL future<reference_client> create_reference_client(const reference_options& options);
 
   GRADWIRE_DECL future<sampling_client> create_sampling_client(const sampling_client_options& options);
-  future<sampling_client> create_sampling_client(const saved_weights& weights) {
+  future<sampling_client> create_sampling_client(const std::same_as<saved_weights> auto& weights) {
     return create_sampling_client(sampling_client_options{.model_path = weights.path, .base_model = ""});
   }
 

@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <gradwire/trainer/accumulate.hpp>
@@ -20,6 +21,10 @@
 namespace gradwire::inline v0 {
 
 namespace detail {
+
+// A template, so that `{.name = …}` can only mean the options.
+template <class Text>
+concept text = std::convertible_to<const Text&, std::string_view>;
 
 template <class Batch>
 plain_batch erase_type(const accumulated<Batch>& parts) {
@@ -66,9 +71,13 @@ class training_client {
 
   // Weights and optimizer, to go on from.
   future<saved_weights> save_state(const save_state_options& options) { return core().save_state(options); }
-  future<saved_weights> save_state(std::string name) { return core().save_state({.name = std::move(name)}); }
+  future<saved_weights> save_state(const detail::text auto& name) {
+    return core().save_state({.name = std::string(name)});
+  }
   future<loaded_state> load_state(const load_state_options& options) { return core().load_state(options); }
-  future<loaded_state> load_state(std::string path) { return core().load_state({.path = std::move(path)}); }
+  future<loaded_state> load_state(const detail::text auto& path) {
+    return core().load_state({.path = std::string(path)});
+  }
 
   // Weights to sample from.
   future<saved_weights> save_weights_for_sampler(const save_weights_options& options) {

@@ -36,7 +36,7 @@ class future_table {
 
   void finish(const std::string& id, finished outcome) {
     const auto found = futures_.find(id);
-    if (found == futures_.end()) return;
+    if (found == futures_.end() || found->second.done) return;
     record& it = found->second;
     it.outcome = std::move(outcome);
     it.done = true;

@@ -56,6 +56,9 @@ inline http_response forward_backward(service& it, call& request) {
   const bool protobuf = wire::is_protobuf(request.request.header("Content-Type"));
   auto given = protobuf ? wire::from_protobuf<wire::forward_backward_request>(request.request.body)
                         : parse<wire::forward_backward_request>(request);
+  constexpr std::string_view forward = "/forward";
+  const std::string_view path = std::string_view(request.request.target).substr(0, request.request.target.find('?'));
+  if (path.size() >= forward.size() && path.substr(path.size() - forward.size()) == forward) given.forward_only = true;
   const auto entry = it.model(given.model_id);
   auto batch = std::make_shared<const prepared_batch>(prepare(given, it.base.config()));
   return it.submit(request, entry, given.seq_id, [&it, entry, batch] { return run_batch(it, *entry, *batch); });
