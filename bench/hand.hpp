@@ -151,6 +151,19 @@ struct hand {
     return loss;
   }
 
+  // Not a loss: reads as many columns as one needs and writes one, to show what memory alone costs.
+  template <int Columns>
+  static double stream(const rows<T>& d, std::size_t first, std::size_t last, const parameters&) {
+    const std::size_t b = d.offset[first], e = d.offset[last - 1] + d.length[last - 1];
+    for (std::size_t i = b; i < e; i += width) {
+      R x = V::load(d.logprobs + i) + V::load(d.weight + i);
+      if constexpr (Columns > 2) x += V::load(d.old + i);
+      if constexpr (Columns > 3) x += V::load(d.reference + i);
+      V::store(d.slope + i, x);
+    }
+    return 0;
+  }
+
   // Sequences 2 p and 2 p + 1 are a pair, chosen first.
   static double dpo(const rows<T>& d, std::size_t first, std::size_t last, const parameters& p) {
     const double pairs = static_cast<double>(d.sequences) / 2;

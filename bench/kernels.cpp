@@ -3,7 +3,7 @@
 //
 //   make N                                   a data set of N tokens                  -> {"tokens": N, "sequences": S}
 //   write FOLDER                             it, for the peers in Python             -> {}
-//   time LOSS TYPE WHO THREADS MILLISECONDS  grpo sft gspo dpo; f32 f64; library free contract
+//   time LOSS TYPE WHO THREADS MILLISECONDS  grpo sft gspo dpo; f32 f64; library free contract memory
 //                                            -> {"ns": median per token, "least": …, "loss": …, "allocations": per
 //                                            call}
 //   check                                    largest difference between the three in loss and gradient, f64
@@ -100,6 +100,7 @@ class subject {
     using V = bench::simd<T, hand_bytes>;
     if (who == "free") return by_hand<bench::hand<V, false>>(loss, threads);
     if (who == "contract") return by_hand<bench::hand<V, true>>(loss, threads);
+    if (who == "memory") return by_hand<bench::hand<V, true>>("columns " + loss, threads);
     return {};
   }
   const writable_column<T>& slope() const { return slope_; }
@@ -128,10 +129,19 @@ class subject {
                               batch_.total_weight(),
                               shape.sequences(),
                               slope_.data()};
-    auto* const f = loss == "grpo"   ? &Hand::grpo
-                    : loss == "sft"  ? &Hand::sft
-                    : loss == "gspo" ? &Hand::gspo
-                                     : &Hand::dpo;
+    using function = double (*)(const bench::rows<T>&, std::size_t, std::size_t, const bench::parameters&);
+    const std::pair<const char*, function> all[] = {{"grpo", &Hand::grpo},
+                                                    {"sft", &Hand::sft},
+                                                    {"gspo", &Hand::gspo},
+                                                    {"dpo", &Hand::dpo},
+                                                    {"columns grpo", &Hand::template stream<4>},
+                                                    {"columns sft", &Hand::template stream<2>},
+                                                    {"columns gspo", &Hand::template stream<3>},
+                                                    {"columns dpo", &Hand::template stream<3>}};
+    function f = nullptr;
+    for (const auto& [name, made] : all)
+      if (loss == name) f = made;
+    if (!f) return {};
     if (threads == 1) return [=] { return f(rows, 0, rows.sequences, parameters); };
     return [=, this] {  // halves of about equal length, on whole pairs
       double parts[8] = {};

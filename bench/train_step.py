@@ -231,41 +231,37 @@ def main():
             maker.close()
             for rank in options.ranks:
                 for threads in options.threads:
-                    peers = {p: Process(python, __file__, "--peer", p, model, str(rank), str(threads)) for p in options.peers}
-                    for process in peers.values():
-                        process.ask()
                     for batch in options.batches or (["8x256", "128x16"] if size == "tiny" else ["8x256"]):
-                        sequences, length = map(int, batch.split("x"))
                         for algebra in options.algebra:
-                            ours = Process(program)
-                            name = ours.ask(f"load {model} {rank} {threads} {algebra}")["algebra"]
-                            row = measure(ours, peers, sequences, length, options)
-                            ms = statistics.median(r["ours"] for r in row)
-                            cells = [f"{statistics.median(r[p] for r in row):.1f} | "
-                                     f"{statistics.median(r[p] / r['ours'] for r in row):.2f} ×" for p in peers]
-                            kind = f"LoRA {rank}" if rank else "full"
-                            print(f"| {size} | {kind} | {batch} | {threads} | {name} | {ms:.1f} | "
-                                  f"{sequences * length / ms * 1000:,.0f} | " + " | ".join(cells) + " |", flush=True)
-                            ours.close()
-                    for process in peers.values():
-                        process.close()
+                            measure(program, python, model, size, rank, threads, batch, algebra, options)
 
 
-def measure(ours, peers, sequences, length, options):
-    everyone = {"ours": ours, **peers}
+def measure(program, python, model, size, rank, threads, batch, algebra, options):
+    """One row of the table."""
+    sequences, length = map(int, batch.split("x"))
+    everyone = {"ours": Process(program)}
+    name = everyone["ours"].ask(f"load {model} {rank} {threads} {algebra}")["algebra"]
+    for p in options.peers:
+        everyone[p] = Process(python, __file__, "--peer", p, model, str(rank), str(threads))
+        everyone[p].ask()
     counts, losses = {}, {}
-    for name, process in everyone.items():
+    for who, process in everyone.items():
         process.ask(f"batch {sequences} {length}")
-        losses[name] = process.ask("step 1")["loss"]  # also compiles
+        losses[who] = process.ask("step 1")["loss"]  # also compiles
         process.ask("step 2")
-        once = process.ask("step 1")["ms"]
-        counts[name] = max(1, round(options.milliseconds / once))
-    if len(set(options.algebra)) == 1 and not hasattr(measure, "warned"):
-        for name, loss in losses.items():  # later configurations start from weights that have moved
-            if abs(loss - losses["ours"]) > 1e-4 * abs(losses["ours"]):
-                sys.exit(f"{name} has another loss: {loss}, ours {losses['ours']}")
-    return [{name: process.ask(f"step {counts[name]}")["ms"] for name, process in everyone.items()}
-            for _ in range(options.rounds)]
+        counts[who] = max(1, round(options.milliseconds / process.ask("step 1")["ms"]))
+        if abs(losses[who] - losses["ours"]) > 1e-4 * abs(losses["ours"]):
+            sys.exit(f"{who} has another loss: {losses[who]}, ours {losses['ours']}")
+    rounds = [{who: process.ask(f"step {counts[who]}")["ms"] for who, process in everyone.items()}
+              for _ in range(options.rounds)]
+    for process in everyone.values():
+        process.close()
+    ms = statistics.median(r["ours"] for r in rounds)
+    cells = [f"{statistics.median(r[p] for r in rounds):.1f} | {statistics.median(r[p] / r['ours'] for r in rounds):.2f} ×"
+             for p in options.peers]
+    kind = f"LoRA {rank}" if rank else "full"
+    print(f"| {size} | {kind} | {batch} | {threads} | {name} | {ms:.1f} | {sequences * length / ms * 1000:,.0f} | "
+          + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ void train(const golden::node& given) {
 
   auto service = service_client::connect();
   auto trainer =
-      service.create_training_client_from_state(from_state_options{.path = given["state"].text, .with_optimizer = false}).result();
+      service.create_training_client_from_state({.path = given["state"].text, .with_optimizer = false}).result();
   auto first = trainer.forward_backward_custom(
       samples, grpo{.clip = given["clip"].as_double(), .beta = given["kl_beta"].as_double()});
   auto second = trainer.forward_backward_custom(pairs, dpo{.beta = given["dpo_beta"].as_double()});
@@ -73,7 +73,7 @@ void train(const golden::node& given) {
                                   .eps = given["eps"].as_double()});
   const training_step on_samples = first.result(), on_pairs = second.result();
   const optimizer_step stepped = step.result();
-  const saved_weights saved = trainer.save_state(save_state_options{.name = given["save_as"].text}).result();
+  const saved_weights saved = trainer.save_state({.name = given["save_as"].text}).result();
 
   std::printf("{\"path\": \"%s\",\n", saved.path.c_str());
   print("grpo", on_samples.metrics, on_samples.loss, ",");

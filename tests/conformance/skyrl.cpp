@@ -96,9 +96,9 @@ int main(int count, char** arguments) {
 
   check("save_state answers with a path, and the saved state is what was trained", [&] {
     const forward_result before = trainer->forward(data).result();
-    const saved_weights saved = trainer->save_state(save_state_options{.name = "after-8-steps"}).result();
+    const saved_weights saved = trainer->save_state({.name = "after-8-steps"}).result();
     require(saved.path.starts_with("tinker://"), saved.path);
-    auto restored = skyrl->create_training_client_from_state(from_state_options{.path = saved.path}).result();
+    auto restored = skyrl->create_training_client_from_state({.path = saved.path}).result();
     const forward_result after = restored.forward(data).result();
     for (std::size_t s = 0; s < data.size(); ++s)
       for (std::size_t t = 0; t < before[s].size(); ++t)
@@ -107,8 +107,8 @@ int main(int count, char** arguments) {
   });
 
   check("sampled logprobs are those of forward on the trained weights", [&] {
-    const saved_weights saved = trainer->save_weights_for_sampler(save_weights_options{.name = "sampler"}).result();
-    auto sampler = skyrl->create_sampling_client(sampling_client_options{.model_path = saved.path}).result();
+    const saved_weights saved = trainer->save_weights_for_sampler({.name = "sampler"}).result();
+    auto sampler = skyrl->create_sampling_client({.model_path = saved.path}).result();
     const auto asked = bytes("Q: sky? A:");
     const samples drawn = sampler.sample(asked, {.num_samples = 2, .max_tokens = 8, .seed = 3}).result();
     require(drawn.sequences.size() == 2, "2 sequences were asked for");
@@ -181,13 +181,10 @@ int main(int count, char** arguments) {
       return false;
     };
     require(refused([&] {
-              skyrl
-                  ->create_training_client_from_state(from_state_options{.path = "tinker://model_nothing/weights/none"})
-                  .result();
+              skyrl->create_training_client_from_state({.path = "tinker://model_nothing/weights/none"}).result();
             }),
             "a checkpoint that does not exist was accepted");
-    require(refused([&] { trainer->save_state(save_state_options{.name = "after-8-steps"}).result(); }),
-            "a used name was accepted");
+    require(refused([&] { trainer->save_state({.name = "after-8-steps"}).result(); }), "a used name was accepted");
     return std::string{};
   });
   return checks::conclude();

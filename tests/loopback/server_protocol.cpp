@@ -38,16 +38,20 @@ struct driver {
                      http.key() + "Content-Type: application/json\r\nAccept: " + accept + "\r\n");
   }
 
-  template <class Reply>
-  Reply result(std::string_view name, const std::string& body) const {
-    const auto reply = poll(ok<submit_reply>(name, body).request_id);
-    BOOST_REQUIRE_MESSAGE(reply.status == 200, name << ": " << reply.status << " " << reply.body);
-    return from_json<Reply>(reply.body);
+  // Polls until there is an outcome.
+  raw_reply outcome(std::string_view name, const std::string& body) const {
+    const auto id = ok<submit_reply>(name, body).request_id;
+    for (;;) {
+      auto reply = poll(id);
+      if (reply.status != 408 && reply.body.find("try_again") == std::string::npos) return reply;
+    }
   }
 
-  // Of an operation that is accepted and then fails.
-  raw_reply failure(std::string_view name, const std::string& body) const {
-    return poll(ok<submit_reply>(name, body).request_id);
+  template <class Reply>
+  Reply result(std::string_view name, const std::string& body) const {
+    const auto reply = outcome(name, body);
+    BOOST_REQUIRE_MESSAGE(reply.status == 200, name << ": " << reply.status << " " << reply.body);
+    return from_json<Reply>(reply.body);
   }
 
   std::string create(std::int64_t number, std::int64_t rank = 4, std::optional<bool> base_only = {}) const {
@@ -180,7 +184,7 @@ BOOST_AUTO_TEST_CASE(a_gradient_that_is_not_finite_is_not_accumulated) {
     datum.loss_fn_inputs.push_back({"advantages", tensor(array<float>(std::vector<float>(count, 1)))});
   }
   request.data[1].loss_fn_inputs[1].value = tensor(array<float>{-1, -2000});
-  const auto reply = it.failure("forward_backward", to_json(request));
+  const auto reply = it.outcome("forward_backward", to_json(request));
   BOOST_TEST(reply.status == 400);
   BOOST_TEST(contains(reply.body, "datum 1, token 1"), reply.body);
   BOOST_TEST(it.step(0).metrics.at(0).value == norm);
@@ -305,7 +309,7 @@ BOOST_AUTO_TEST_CASE(strict_sequences) {
   it.run(it.batch());
   auto late = it.batch();
   late.seq_id = 7;
-  const auto reply = it.failure("forward_backward", to_json(late));
+  const auto reply = it.outcome("forward_backward", to_json(late));
   BOOST_TEST(reply.status == 409);
   BOOST_TEST(contains(reply.body, "Sequence conflict: expected 2, got 7."), reply.body);
   late.seq_id = 2;
@@ -321,7 +325,7 @@ BOOST_AUTO_TEST_CASE(state_is_saved_and_comes_back) {
       "save_weights", to_json(save_weights_request{.model_id = it.model, .path = "step-1.a", .seq_id = ++it.seq}));
   BOOST_TEST(saved.path == "tinker://" + it.model + "/weights/step-1.a");
   const auto before = logprobs(it.run(it.batch(true)), 0);
-  const auto again = it.failure(
+  const auto again = it.outcome(
       "save_weights", to_json(save_weights_request{.model_id = it.model, .path = "step-1.a", .seq_id = ++it.seq}));
   BOOST_TEST(again.status == 409);
   BOOST_TEST(contains(again.body, "already exists"));
@@ -517,7 +521,7 @@ BOOST_AUTO_TEST_CASE(full_parameter_and_frozen_models) {
 
   it.model = it.create(2, 0, true);
   BOOST_TEST(it.run(it.batch(true)).metrics.at(0).value == first);
-  const auto refused = it.failure("forward_backward", to_json(it.batch()));
+  const auto refused = it.outcome("forward_backward", to_json(it.batch()));
   BOOST_TEST(refused.status == 400);
   BOOST_TEST(contains(refused.body, "base_only"));
   it.result<load_weights_reply>(

@@ -76,7 +76,7 @@ auto as_eigen(std::span<T> values) {
 template <class T>
 auto as_eigen(const column<T>& values) {
   if (values.level() <= extent::token) {
-    detail::data_error({}, {"a column that is ", to_string(values.level()), " has rows; view one: as_eigen(column, sequence)"});
+    detail::refuse({}, {}, "a column that is %s has rows; view one: as_eigen(column, sequence)", to_string(values.level()));
   }
   return as_eigen(std::span<const T>(values.data(), values.size()));
 }
@@ -85,7 +85,7 @@ auto as_eigen(const column<T>& values) {
 template <class T>
 auto as_eigen(const column<T>& values, std::size_t sequence) {
   if (values.level() != extent::token) {
-    detail::data_error({}, {"a column that is ", to_string(values.level()), " has no rows of tokens"});
+    detail::refuse({}, {}, "a column that is %s has no rows of tokens", to_string(values.level()));
   }
   return as_eigen(values[sequence]);
 }
@@ -94,7 +94,7 @@ auto as_eigen(const column<T>& values, std::size_t sequence) {
 template <class T>
 auto candidates_as_eigen(const column<T>& values, std::size_t sequence) {
   if (values.level() != extent::candidate) {
-    detail::data_error({}, {"a column that is ", to_string(values.level()), " has no candidates"});
+    detail::refuse({}, {}, "a column that is %s has no candidates", to_string(values.level()));
   }
   const layout& shape = values.shape();
   using array = Eigen::Array<T, Eigen::Dynamic, Eigen::Dynamic>;

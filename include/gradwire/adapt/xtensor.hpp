@@ -78,7 +78,7 @@ auto as_xtensor(std::span<T> values) {
 template <class T>
 auto as_xtensor(const column<T>& values) {
   if (values.level() <= extent::token) {
-    detail::data_error({}, {"a column that is ", to_string(values.level()), " has rows; view one: as_xtensor(column, sequence)"});
+    detail::refuse({}, {}, "a column that is %s has rows; view one: as_xtensor(column, sequence)", to_string(values.level()));
   }
   return as_xtensor(std::span<const T>(values.data(), values.size()));
 }
@@ -87,7 +87,7 @@ auto as_xtensor(const column<T>& values) {
 template <class T>
 auto as_xtensor(const column<T>& values, std::size_t sequence) {
   if (values.level() != extent::token) {
-    detail::data_error({}, {"a column that is ", to_string(values.level()), " has no rows of tokens"});
+    detail::refuse({}, {}, "a column that is %s has no rows of tokens", to_string(values.level()));
   }
   return as_xtensor(values[sequence]);
 }
@@ -96,7 +96,7 @@ auto as_xtensor(const column<T>& values, std::size_t sequence) {
 template <class T>
 auto candidates_as_xtensor(const column<T>& values, std::size_t sequence) {
   if (values.level() != extent::candidate) {
-    detail::data_error({}, {"a column that is ", to_string(values.level()), " has no candidates"});
+    detail::refuse({}, {}, "a column that is %s has no candidates", to_string(values.level()));
   }
   const layout& shape = values.shape();
   const std::array<std::size_t, 2> dimensions{shape.length[sequence], shape.candidates()};

@@ -27,7 +27,7 @@ class batch;
 // One datum of a batch.
 struct batch_datum {
   std::span<const std::int32_t> model_input;  // tokens that the model reads
-  loss_inputs loss_fn_inputs;                 // every column by its wire name, target_tokens included
+  loss_inputs<detail::batch_state> loss_fn_inputs;                 // every column by its wire name, target_tokens included
 
   std::size_t size() const noexcept { return model_input.size(); }  // targets
 };
@@ -113,7 +113,7 @@ class batch {
   // ---- datums ----
   std::size_t size() const noexcept { return shape().sequences(); }
   batch_datum operator[](std::size_t s) const {
-    return {input_tokens(s), loss_inputs({.owner = state_.get(), .row = s, .infos = infos, .read = detail::read_row})};
+    return {input_tokens(s), {state_, s, infos}};
   }
   std::span<const std::int32_t> input_tokens(std::size_t s) const noexcept { return state_->tokens->rows[s]->input(); }
   std::span<const std::int32_t> target_tokens(std::size_t s) const noexcept { return state_->tokens->rows[s]->targets(); }

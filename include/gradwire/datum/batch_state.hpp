@@ -60,10 +60,8 @@ template <class T>
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void does_not_fit(place at, double given, bool whole) {
-  data_error(at,
-             {given, whole ? " is not exact as a float" : " does not fit into a float",
-              "; make the batch with batch_of<double>(…)"},
-             given);
+  refuse(at, given, "%.9g %s a float; make the batch with batch_of<double>(…)", given,
+         whole ? "is not exact as" : "does not fit into");
 }
 
 // The value that was asked for and the one that T made of it.
@@ -106,7 +104,7 @@ template <class T>
 }
 
 // Row s of the column has values at the response's targets only.
-[[gnu::noinline]] inline void mark_response_row(block& column, std::size_t s, std::size_t sequences) {
+[[gnu::cold, gnu::noinline]] inline void mark_response_row(block& column, std::size_t s, std::size_t sequences) {
   if (!column.response_rows) {
     auto rows = allocate_compact(sequences);
     __builtin_memset(rows->data, 0, sequences);
@@ -117,9 +115,9 @@ template <class T>
 
 // Every column of every datum, each column in one allocation.
 template <class T>
-[[gnu::noinline]] shared<const batch_state> make_batch(const datum_cores& parts, const field_info* const* infos) {
+[[gnu::cold, gnu::noinline]] shared<const batch_state> make_batch(const datum_cores& parts, const field_info* const* infos) {
   const auto& datums = parts.datums;
-  if (datums.empty()) data_error({}, {"an empty batch; it takes at least one datum"}, "0");
+  if (datums.empty()) refuse({}, "0", "an empty batch; it takes at least one datum");
   dynamic_array<std::size_t> lengths;
   lengths.reserve(datums.size());
   shared<token_table> tokens(new token_table);
@@ -128,15 +126,14 @@ template <class T>
   for (std::size_t s = 0; s < datums.size(); ++s) {
     const token_core& row = *datums[s]->tokens;
     if (row.candidates != width) {
-      data_error({.datum = static_cast<std::int64_t>(s), .column = "candidates"},
-                 {row.candidates, " candidates a target, but datum 0 has ", width, "; a batch has one number"},
-                 row.candidates);
+      refuse({.datum = static_cast<std::int64_t>(s), .column = "candidates"}, row.candidates,
+             "%zu candidates a target, but datum 0 has %zu; a batch has one number", row.candidates, width);
     }
     lengths.push_back(row.length);
     tokens->rows.push_back(datums[s]->tokens);
   }
   for (std::size_t g = 0; g < parts.group_sizes.size(); ++g) {
-    if (parts.group_sizes[g] == 0) data_error({}, {"group ", g, " is empty; a group has at least one datum"}, "0");
+    if (parts.group_sizes[g] == 0) refuse({}, "0", "group %zu is empty; a group has at least one datum", g);
   }
   shared<batch_state> state(new batch_state);
   state->kind = kind_of<T>();
@@ -178,13 +175,12 @@ template <class T>
   return state;
 }
 
-// What loss_fn_inputs of datum `row` of a batch shows.
-[[gnu::noinline]] inline tensor_view read_row(const input_source& source, std::size_t slot) {
-  const auto& state = static_cast<const batch_state&>(*source.owner);
+// What loss_fn_inputs of datum s of a batch shows.
+[[gnu::cold, gnu::noinline]] inline tensor_view read_input(const batch_state& state, std::size_t s,
+                                                           const field_info* const* infos, std::size_t slot) {
   const layout& shape = *state.shape;
-  const std::size_t s = source.row;
   if (slot == 0) return target_tensor(*state.tokens->rows[s]);
-  const extent level = slot == 1 ? extent::token : source.infos[slot - 2]->level;
+  const extent level = slot == 1 ? extent::token : infos[slot - 2]->level;
   const std::byte* base = state.columns[slot - 1]->data;
   const std::size_t bytes = bytes_of(state.kind), length = shape.length[s];
   if (level <= extent::token) {

@@ -36,7 +36,7 @@ inline std::size_t stored_values(const layout& shape, extent level) noexcept {
 }
 
 // Zeros behind every row, and the tail; the rows themselves are left to who fills them.
-[[gnu::noinline]] inline shared<block> allocate_rows(const layout& shape, extent level, std::size_t value_bytes,
+[[gnu::cold, gnu::noinline]] inline shared<block> allocate_rows(const layout& shape, extent level, std::size_t value_bytes,
                                                      unsigned slot) {
   auto made = allocate_column(stored_values(shape, level) * value_bytes, slot);
   if (level > extent::token) return made;

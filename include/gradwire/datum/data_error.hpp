@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a mistake in the data is told: one sentence with the place in front, the same place in error_details. The sentence
-// is put together in one cold function, because string arithmetic at every check would cost each user's build dearly.
+// is put together in cold functions, from a printf format or from pieces, because string arithmetic at every check would
+// cost each user's build dearly.
 #pragma once
 
+#include <cstdarg>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -19,7 +22,7 @@ struct place {
   const char* column = "";  // the field's name
 };
 
-// A piece of a sentence: a text or a number.
+// A text or a number.
 struct word {
   enum kind_type : unsigned char { text, whole, real } kind = text;
   std::string_view chars;
@@ -33,40 +36,57 @@ struct word {
   constexpr word(double from) noexcept : kind(real), number(from) {}
 };
 
+// printf would write the sign of a nan, which nobody set.
+constexpr double printable(double value) noexcept { return value != value ? __builtin_nan("") : value; }
+
 [[gnu::cold, gnu::noinline]] inline void append_word(std::string& to, const word& piece) {
   char digits[32];
   std::string_view chars = piece.chars;
   if (piece.kind != word::text) {
     const int size = piece.kind == word::whole
                          ? __builtin_snprintf(digits, sizeof digits, "%lld", static_cast<long long>(piece.integer))
-                     : piece.number != piece.number
-                         ? __builtin_snprintf(digits, sizeof digits, "nan")  // no -nan
-                         : __builtin_snprintf(digits, sizeof digits, "%.9g", piece.number);
+                         : __builtin_snprintf(digits, sizeof digits, "%.9g", printable(piece.number));
     chars = {digits, static_cast<std::size_t>(size)};
   }
   to.append(chars.data(), chars.size());
 }
 
 // "datum 3, old_logprobs, token 5: <what>"
-[[noreturn, gnu::cold, gnu::noinline]] inline void data_error(const place& at, std::initializer_list<word> what,
-                                                              word value = {}) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_data_error(const place& at, const word& value, std::string_view what) {
   std::string sentence;
-  auto add = [&](word first, word second) {
+  const auto add = [&](const char* name, const word& which) {
     if (!sentence.empty()) append_word(sentence, ", ");
-    append_word(sentence, first);
-    append_word(sentence, second);
+    append_word(sentence, name);
+    append_word(sentence, which);
   };
   if (at.datum >= 0) add("datum ", at.datum);
-  if (*at.column) add(at.column, {});
+  if (*at.column) add("", at.column);
   if (at.token >= 0) add("token ", at.token);
   if (!sentence.empty()) append_word(sentence, ": ");
-  for (const word& piece : what) append_word(sentence, piece);
+  append_word(sentence, what);
   error_details details;
   details.datum = at.datum;
   details.token = at.token;
   append_word(details.column, at.column);
   append_word(details.value, value);
   throw error(errc::data, sentence, static_cast<error_details&&>(details));
+}
+
+[[noreturn, gnu::cold, gnu::noinline, gnu::format(printf, 3, 4)]] inline void refuse(const place& at, const word& value,
+                                                                                 const char* format, ...) {
+  char what[1024];
+  std::va_list arguments;
+  va_start(arguments, format);
+  __builtin_vsnprintf(what, sizeof what, format, arguments);
+  va_end(arguments);
+  throw_data_error(at, value, what);
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void data_error(const place& at, std::initializer_list<word> what,
+                                                              const word& value = {}) {
+  std::string sentence;
+  for (const word& piece : what) append_word(sentence, piece);
+  throw_data_error(at, value, sentence);
 }
 
 }  // namespace detail

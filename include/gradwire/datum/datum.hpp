@@ -81,25 +81,33 @@ struct datum_access {
 
 // What the datum's constructor needs of `field = values`, without its types.
 template <class F, class Values>
-column_input input_of(named_column<F, Values>& named, std::size_t slot) {
+void describe(column_input& input, named_column<F, Values>& named, std::size_t slot) {
   static_assert(F::info.level <= extent::sequence,
                 "gradwire: a datum has no values per group or per batch; add them to the batch: with(field = values, batch)");
-  column_input input{.field = &F::info, .slot = slot};
+  input.field = &F::info;
+  input.slot = slot;
   if constexpr (std::is_same_v<F, weights_field>) input.use = column_use::weights;
-  if constexpr (std::is_same_v<F, targets_field>) input.use = column_use::targets;
-  if constexpr (std::is_same_v<F, candidates_field>) input.use = column_use::candidates;
+  if constexpr (std::is_same_v<F, targets_field>) {
+    input.use = column_use::targets;
+    input.add_ids = add_targets;
+  }
+  if constexpr (std::is_same_v<F, candidates_field>) {
+    input.use = column_use::candidates;
+    input.add_ids = add_candidates;
+  }
   if constexpr (std::is_same_v<Values, numbers>) {
     input.values = &named.values;
   } else if constexpr (std::is_same_v<Values, single_number>) {
     static_assert(F::info.level == extent::sequence,
                   "gradwire: one number is given for a field that is per token or per candidate; give a range of numbers, or "
                   "use a field that is per sequence, such as advantage");
-    input.single = &named.values;
+    input.own = {.size = 1, .kind = named.values.kind, .single = true, .value = named.values.value};
   } else if constexpr (std::is_same_v<Values, number_rows>) {
     static_assert(F::info.level == extent::candidate || std::is_same_v<F, targets_field>,
                   "gradwire: a datum is one sequence, so a column of it is one range of numbers; a range of ranges is for "
                   "candidates (one row a token) or for with(field = rows, batch)");
     input.rows = &named.values;
+    input.flatten = flattened;
   } else {
     static_assert(token_mask<Values> && std::is_same_v<F, weights_field>,
                   "gradwire: a datum takes numbers for its columns, and a mask for `weights` only");
@@ -110,7 +118,6 @@ column_input input_of(named_column<F, Values>& named, std::size_t slot) {
       };
     }
   }
-  return input;
 }
 
 }  // namespace detail
@@ -138,19 +145,16 @@ class datum<field_list<Fields...>> {
   std::size_t size() const noexcept { return model_input.size(); }  // targets
 
   std::span<const std::int32_t> model_input;  // tokens that the model reads
-  loss_inputs loss_fn_inputs;                 // every column by its wire name, target_tokens included
+  loss_inputs<detail::datum_core> loss_fn_inputs;                 // every column by its wire name, target_tokens included
 
-  const detail::datum_core& core() const noexcept {
-    return static_cast<const detail::datum_core&>(*loss_fn_inputs.source().owner);
-  }
+  const detail::datum_core& core() const noexcept { return loss_fn_inputs.source(); }
 
  private:
   friend struct detail::datum_access;
   static constexpr const field_info* infos_[] = {&Fields::info..., nullptr};
 
   explicit datum(detail::shared<const detail::datum_core> core)
-      : model_input(core->tokens->input()),
-        loss_fn_inputs({.owner = core.get(), .infos = infos_, .read = detail::read_datum}) {}
+      : model_input(core->tokens->input()), loss_fn_inputs(std::move(core), 0, infos_) {}
 
   template <class Tokens, class... F, class... Values>
   static detail::shared<const detail::datum_core> made(const Tokens& tokens, named_column<F, Values>&... columns) {
@@ -158,8 +162,10 @@ class datum<field_list<Fields...>> {
                                  (detail::is_one_of<Fields, F...> && ...);
     static_assert(same_fields, "gradwire: the columns given are not the columns of this datum type");
     if constexpr (same_fields) {
-      detail::column_input inputs[] = {detail::input_of(columns, detail::slot_of<F, Fields...>())..., {}};
-      return detail::make_datum(detail::join_parts(tokens), std::span(inputs, sizeof...(F)), sizeof...(Fields));
+      detail::column_input inputs[sizeof...(F) + 1];
+      std::size_t count = 0;
+      (detail::describe(inputs[count++], columns, detail::slot_of<F, Fields...>()), ...);
+      return detail::make_datum(detail::join_parts(tokens), std::span(inputs, count), sizeof...(Fields));
     }
   }
   template <class... Others>

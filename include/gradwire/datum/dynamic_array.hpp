@@ -16,7 +16,7 @@ struct raw_array {
   std::size_t capacity = 0;  // bytes
 };
 
-[[gnu::noinline]] inline void reserve_bytes(raw_array& array, std::size_t used, std::size_t needed) {
+[[gnu::cold, gnu::noinline]] inline void reserve_bytes(raw_array& array, std::size_t used, std::size_t needed) {
   if (needed <= array.capacity) return;
   const std::size_t doubled = 2 * array.capacity;
   const std::size_t capacity = needed > doubled ? needed : doubled;

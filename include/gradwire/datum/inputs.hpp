@@ -74,7 +74,7 @@ class tensor_values {
 
  private:
   [[noreturn, gnu::cold, gnu::noinline]] static void refuse() {
-    detail::data_error({}, {"these values are stored as another type, or not contiguously; read them one by one"});
+    detail::refuse({}, {}, "these values are stored as another type, or not contiguously; read them one by one");
   }
 
   const void* data_ = nullptr;  // null: one value, single_
@@ -108,16 +108,9 @@ struct tensor_view {
 
 namespace detail {
 
-// The slots of a source: 0 target_tokens, 1 weights, 2 … the fields in order.
-struct input_source {
-  const counted* owner = nullptr;
-  std::size_t row = 0;
-  const field_info* const* infos = nullptr;  // of the fields, null at the end
-  tensor_view (*read)(const input_source&, std::size_t slot) = nullptr;
-};
-
 inline constexpr std::size_t no_slot = static_cast<std::size_t>(-1);
 
+// The slots: 0 target_tokens, 1 weights, 2 … the fields in order.
 [[gnu::noinline]] inline std::size_t find_slot(const field_info* const* infos, std::string_view name) noexcept {
   if (name == "target_tokens") return 0;
   if (name == "weights") return 1;
@@ -130,8 +123,26 @@ inline constexpr std::size_t no_slot = static_cast<std::size_t>(-1);
   return no_slot;
 }
 
+[[noreturn, gnu::cold, gnu::noinline]] inline void no_such_input(const field_info* const* infos, std::string_view name) {
+  std::string there = "there is no loss input \"";
+  append_word(there, name);
+  append_word(there, "\"; there are target_tokens, weights");
+  for (std::size_t i = 0; infos[i]; ++i) {
+    append_word(there, ", ");
+    append_word(there, infos[i]->name);
+    if (std::string_view(infos[i]->name) == infos[i]->wire_name) continue;
+    append_word(there, " (on the wire: ");
+    append_word(there, infos[i]->wire_name);
+    append_word(there, ")");
+  }
+  throw_data_error({}, name, there);
+}
+
 }  // namespace detail
 
+// Source: what owns the columns, a datum or a batch; `read_input(source, row, infos, slot)` reads it. A template, so that
+// only who asks by name pays for the reading.
+template <class Source>
 class loss_inputs {
  public:
   class iterator {
@@ -154,53 +165,41 @@ class loss_inputs {
   };
 
   loss_inputs() = default;
-  explicit loss_inputs(const detail::input_source& source)
-      : owner_(const_cast<detail::counted*>(source.owner)), source_(source) {}
+  loss_inputs(detail::shared<const Source> source, std::size_t row, const field_info* const* infos) noexcept
+      : source_(std::move(source)), row_(row), infos_(infos) {}
 
   // Throws error (errc::data) that lists the names that are there.
   tensor_view at(std::string_view name) const {
-    const std::size_t slot = detail::find_slot(source_.infos, name);
-    if (slot == detail::no_slot) missing(name);
+    const std::size_t slot = detail::find_slot(infos_, name);
+    if (slot == detail::no_slot) detail::no_such_input(infos_, name);
     return read(slot);
   }
   tensor_view operator[](std::string_view name) const { return at(name); }
   bool contains(std::string_view name) const noexcept {
-    return detail::find_slot(source_.infos, name) != detail::no_slot;
+    return detail::find_slot(infos_, name) != detail::no_slot;
   }
 
   // In the order target_tokens, weights, the fields as they were given; names are wire names.
   std::size_t size() const noexcept {
     std::size_t count = 2;
-    while (source_.infos[count - 2]) ++count;
+    while (infos_[count - 2]) ++count;
     return count;
   }
   iterator begin() const noexcept { return {this, 0}; }
   iterator end() const noexcept { return {this, size()}; }
 
-  const detail::input_source& source() const noexcept { return source_; }
+  const Source& source() const noexcept { return *source_; }
 
  private:
   tensor_view read(std::size_t slot) const {
-    tensor_view result = source_.read(source_, slot);
-    result.name = slot == 0 ? "target_tokens" : slot == 1 ? "weights" : source_.infos[slot - 2]->wire_name;
+    tensor_view result = read_input(*source_, row_, infos_, slot);
+    result.name = slot == 0 ? "target_tokens" : slot == 1 ? "weights" : infos_[slot - 2]->wire_name;
     return result;
   }
-  [[noreturn, gnu::cold, gnu::noinline]] void missing(std::string_view name) const {
-    std::string there;
-    for (std::size_t i = 0; source_.infos[i]; ++i) {
-      const field_info& field = *source_.infos[i];
-      detail::append_word(there, ", ");
-      detail::append_word(there, field.name);
-      if (std::string_view(field.name) == field.wire_name) continue;
-      detail::append_word(there, " (on the wire: ");
-      detail::append_word(there, field.wire_name);
-      detail::append_word(there, ")");
-    }
-    detail::data_error({}, {"there is no loss input \"", name, "\"; there are target_tokens, weights", there.c_str()}, name);
-  }
 
-  detail::shared<detail::counted> owner_;
-  detail::input_source source_;
+  detail::shared<const Source> source_;
+  std::size_t row_ = 0;
+  const field_info* const* infos_ = nullptr;  // of the fields, null at the end
 };
 
 }  // namespace gradwire::inline v0

@@ -22,10 +22,13 @@ struct column_input {
   const field_info* field = nullptr;
   std::size_t slot = 0;  // which of the datum's fields
   column_use use = column_use::values;
-  numbers* values = nullptr;
-  const number_rows* rows = nullptr;       // one row a token: become `values`
-  const single_number* single = nullptr;
-  const void* mask = nullptr;              // weights given as a mask
+  const numbers* values = nullptr;
+  const number_rows* rows = nullptr;  // one row a token, become `own`
+  const void* mask = nullptr;         // weights given as a mask
+  numbers own{};
+  // Rarely needed, so compiled only where the types ask for it:
+  numbers (*flatten)(const number_rows&, const char* column) = nullptr;
+  void (*add_ids)(const numbers&, token_core&) = nullptr;
   double (*weigh)(const void* mask, const token_context&) = nullptr;
 };
 
@@ -46,17 +49,16 @@ struct datum_cores {
 };
 
 // One range a token → one flat range.
-[[gnu::noinline]] inline numbers flattened(const number_rows& from, const char* column) {
-  if (from.rows.empty()) data_error({.column = column}, {"no rows"});
+[[gnu::cold, gnu::noinline]] inline numbers flattened(const number_rows& from, const char* column) {
+  if (from.rows.empty()) refuse({.column = column}, {}, "no rows");
   const numbers& first = from.rows[0];
   const std::size_t bytes = first.size * bytes_of(first.kind);
   auto memory = allocate_compact(bytes * from.rows.size());
   for (std::size_t t = 0; t < from.rows.size(); ++t) {
     const numbers& row = from.rows[t];
     if (row.size != first.size || row.kind != first.kind) {
-      data_error({.token = static_cast<std::int64_t>(t), .column = column},
-                 {row.size, " candidates, but the first row has ", first.size, "; every row has as many, of one type"},
-                 row.size);
+      refuse({.token = static_cast<std::int64_t>(t), .column = column}, row.size,
+             "%zu candidates, but the first row has %zu; every row has as many, of one type", row.size, first.size);
     }
     if (bytes) __builtin_memcpy(memory->data + t * bytes, row.data, bytes);
   }
@@ -67,7 +69,7 @@ struct datum_cores {
           .owner = std::move(memory)};
 }
 
-[[gnu::noinline]] inline dynamic_array<double> make_weights(const token_core& core, const column_input* given) {
+[[gnu::cold, gnu::noinline]] inline dynamic_array<double> make_weights(const token_core& core, const column_input* given) {
   dynamic_array<double> result(core.length);
   double* weights = result.data();
   if (!given || given->weigh) {
@@ -83,20 +85,18 @@ struct datum_cores {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void bad_weight(place at, double weight) {
   at.column = "weights";
-  data_error(at, {"the weight is ", weight, "; weights are finite numbers"}, weight);
+  refuse(at, weight, "the weight is %.9g; weights are finite numbers", printable(weight));
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void not_finite(place at, std::size_t index, std::size_t width, double value) {
   at.token = static_cast<std::int64_t>(index / width);
-  const word candidate = width > 1 ? word(index % width) : word();
-  data_error(at,
-             {"the value is ", value, width > 1 ? " at candidate " : "", candidate,
-              " where the weight is not 0; only a masked token may lack a finite value"},
-             value);
+  const char* why = "where the weight is not 0; only a masked token may lack a finite value";
+  if (width > 1) refuse(at, value, "the value is %.9g at candidate %zu %s", printable(value), index % width, why);
+  refuse(at, value, "the value is %.9g %s", printable(value), why);
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void single_not_finite(const place& at, double value) {
-  data_error(at, {"the value is ", value, "; only where every token is masked may it be missing"}, value);
+  refuse(at, value, "the value is %.9g; only where every token is masked may it be missing", printable(value));
 }
 
 [[gnu::noinline]] inline void check_finite(const datum_core& core, const numbers& column, std::size_t width,
@@ -109,13 +109,12 @@ struct datum_cores {
   if (column.kind == number_kind::float64) check(static_cast<const double*>(column.data));
 }
 
-[[gnu::noinline]] inline numbers single_value(const datum_core& core, const place& at, const numbers& given) {
+[[gnu::cold, gnu::noinline]] inline numbers single_value(const datum_core& core, const place& at, const numbers& given) {
   if (given.size != 1) {
-    data_error(at,
-               {given.size,
-                " values for a field that is per sequence; a datum takes one (a value a token needs a field that is per "
-                "token, such as token_advantage)"},
-               given.size);
+    refuse(at, given.size,
+           "%zu values for a field that is per sequence; a datum takes one (a value a token needs a field that is per token, "
+           "such as token_advantage)",
+           given.size);
   }
   numbers result{.size = 1, .kind = given.kind, .single = true, .value = value_at(given, 0)};
   bool counts = false;
@@ -124,16 +123,15 @@ struct datum_cores {
   return result;
 }
 
-[[gnu::noinline]] inline numbers token_values(const datum_core& core, const field_info& field, const numbers& given) {
+[[gnu::cold, gnu::noinline]] inline numbers token_values(const datum_core& core, const field_info& field, const numbers& given) {
   const place at{.column = field.name};
   const token_core& tokens = *core.tokens;
   std::size_t width = 1;
   if (field.level == extent::candidate) {
     width = tokens.candidates;
-    if (width == 0) data_error(at, {"values for candidates, but the datum names none: candidates = ids, K a target"});
+    if (width == 0) refuse(at, {}, "values for candidates, but the datum names none: candidates = ids, K a target");
     if (given.size % width || (given.width && given.width != width)) {
-      data_error(at,
-                 {given.size, " values are no whole number of rows of the datum's ", width, " candidates"}, given.size);
+      refuse(at, given.size, "%zu values are no whole number of rows of the datum's %zu candidates", given.size, width);
     }
   }
   const bool response = is_response_length(tokens, at, given.size / width);
@@ -144,21 +142,18 @@ struct datum_cores {
 }
 
 // Columns may come in any order; what others depend on is done first: targets, candidates, weights.
-[[gnu::noinline]] inline shared<const datum_core> make_datum(shared<token_core> tokens, std::span<column_input> inputs,
+[[gnu::cold, gnu::noinline]] inline shared<const datum_core> make_datum(shared<token_core> tokens, std::span<column_input> inputs,
                                                              std::size_t fields) {
   const column_input* weights = nullptr;
   const column_input* candidates = nullptr;
-  dynamic_array<numbers> flat(inputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    column_input& input = inputs[i];
-    if (input.rows) flat[i] = flattened(*input.rows, input.field->name);
-    if (input.single) flat[i] = {.size = 1, .kind = input.single->kind, .single = true, .value = input.single->value};
-    if (!input.values) input.values = &flat[i];
-    if (input.use == column_use::targets) add_targets(*input.values, *tokens);
+  for (column_input& input : inputs) {
+    if (input.flatten) input.own = input.flatten(*input.rows, input.field->name);
+    if (!input.values) input.values = &input.own;
+    if (input.use == column_use::targets) input.add_ids(*input.values, *tokens);
     if (input.use == column_use::candidates) candidates = &input;
     if (input.use == column_use::weights) weights = &input;
   }
-  if (candidates) add_candidates(*candidates->values, "candidates", *tokens);
+  if (candidates) candidates->add_ids(*candidates->values, *tokens);
   shared<datum_core> core(new datum_core);
   core->weights = make_weights(*tokens, weights);
   for (std::size_t t = 0; t < tokens->length; ++t) {
@@ -176,7 +171,7 @@ struct datum_cores {
 }
 
 // The same datum with its columns in another order.
-[[gnu::noinline]] inline shared<const datum_core> with_columns(const datum_core& from, std::span<const std::size_t> slots) {
+[[gnu::cold, gnu::noinline]] inline shared<const datum_core> with_columns(const datum_core& from, std::span<const std::size_t> slots) {
   shared<datum_core> core(new datum_core);
   core->tokens = from.tokens;
   core->weights = from.weights;
@@ -196,15 +191,15 @@ inline tensor_view target_tensor(const token_core& tokens) {
 }
 
 // What loss_fn_inputs of a single datum shows.
-[[gnu::noinline]] inline tensor_view read_datum(const input_source& source, std::size_t slot) {
-  const auto& core = static_cast<const datum_core&>(*source.owner);
+[[gnu::cold, gnu::noinline]] inline tensor_view read_input(const datum_core& core, std::size_t, const field_info* const* infos,
+                                                           std::size_t slot) {
   const std::size_t length = core.tokens->length;
   if (slot == 0) return target_tensor(*core.tokens);
   if (slot == 1) return {{}, {core.weights.data(), length, number_kind::float64}, "float32", {length}};
   const numbers& column = core.columns[slot - 2];
   if (column.single) return {{}, {nullptr, 1, number_kind::float64, 1, 0, column.value}, "float32", {1}};
   const tensor_values values(column.data, column.size, column.kind);
-  if (source.infos[slot - 2]->level == extent::token) return {{}, values, "float32", {length}};
+  if (infos[slot - 2]->level == extent::token) return {{}, values, "float32", {length}};
   return {{}, values, "float32", {length, core.tokens->candidates}};
 }
 

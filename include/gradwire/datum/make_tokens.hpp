@@ -7,7 +7,7 @@
 namespace gradwire::inline v0 {
 namespace detail {
 
-[[gnu::noinline]] inline shared<token_core> join_parts(const token_sequence& parts) {
+[[gnu::cold, gnu::noinline]] inline shared<token_core> join_parts(const token_sequence& parts) {
   shared<token_core> core(new token_core);
   std::size_t total = 0;
   for (const auto& part : parts.parts()) total += part.ids.size;
@@ -18,51 +18,49 @@ namespace detail {
     append_ids(part.ids, {.column = "tokens"}, core->ids.size(), core->ids);
   }
   if (total < 2) {
-    data_error({.column = "tokens"},
-               {"a datum of ", total, total == 1 ? " token" : " tokens",
-                " has no target; it takes at least 2, because each is predicted from those before it"},
-               total);
+    refuse({.column = "tokens"}, total,
+           "a datum of %zu token%s has no target; it takes at least 2, because each is predicted from those before it", total,
+           total == 1 ? "" : "s");
   }
   core->length = total - 1;
   return core;
 }
 
-[[gnu::noinline]] inline shared<token_core> join_parts(const explicit_input& input) {
+[[gnu::cold, gnu::noinline]] inline shared<token_core> join_parts(const explicit_input& input) {
   shared<token_core> core(new token_core);
   append_ids(input.ids, {.column = "model_input"}, 0, core->ids);
   core->length = core->ids.size();
-  if (core->length == 0) data_error({.column = "model_input"}, {"a datum without tokens"}, "0");
+  if (core->length == 0) refuse({.column = "model_input"}, "0", "a datum without tokens");
   core->segments.push_back({part_role::response, 1, core->length});
   core->response_tokens = core->length;
   return core;
 }
 
 // How many candidates there are: `from` has K ids a target, or K a response token.
-[[gnu::noinline]] inline std::size_t candidate_width(const numbers& from, const place& at, const token_core& core) {
+[[gnu::cold, gnu::noinline]] inline std::size_t candidate_width(const numbers& from, const place& at, const token_core& core) {
   const std::size_t targets = core.length, response = core.response_tokens;
   const std::size_t given = from.size;
   if (from.width) {
     if (from.size % from.width || from.size == 0) {
-      data_error(at, {given, " values are no whole number of rows of ", from.width}, given);
+      refuse(at, given, "%zu values are no whole number of rows of %zu", given, from.width);
     }
     return from.width;
   }
   const bool by_target = from.size && from.size % targets == 0;
   const bool by_response = from.size && response && response != targets && from.size % response == 0;
   if (by_target && by_response) {
-    data_error(at,
-               {given, " values can be ", given / targets, " candidates a target or ", given / response,
-                " a response token; say which with matrix(values, candidates) or with one range a token"},
-               given);
+    refuse(at, given,
+           "%zu values can be %zu candidates a target or %zu a response token; say which with matrix(values, candidates) or "
+           "with one range a token",
+           given, given / targets, given / response);
   }
   if (!by_target && !by_response) {
-    data_error(at, {given, " values are no whole number of candidates for ", targets, " targets"}, given);
+    refuse(at, given, "%zu values are no whole number of candidates for %zu targets", given, targets);
   }
   return from.size / (by_target ? targets : response);
 }
 
-[[gnu::noinline]] inline void add_candidates(const numbers& from, const char* column, token_core& core) {
-  const place at{.column = column};
+[[gnu::cold, gnu::noinline]] inline void add_candidate_ids(const numbers& from, const place& at, token_core& core) {
   const std::size_t width = candidate_width(from, at, core);
   dynamic_array<std::int32_t> ids;
   append_ids(from, at, 0, ids);
@@ -76,20 +74,22 @@ namespace detail {
              reinterpret_cast<std::byte*>(core.candidate_ids.data()));
 }
 
+inline void add_candidates(const numbers& from, token_core& core) {
+  add_candidate_ids(from, {.column = "candidates"}, core);
+}
+
 // The given targets instead of the shifted input; K a row are candidates, of which the first stands for the target.
-[[gnu::noinline]] inline void add_targets(const numbers& from, token_core& core) {
+[[gnu::cold, gnu::noinline]] inline void add_targets(const numbers& from, token_core& core) {
   const place at{.column = "target_tokens"};
   core.target_begin = core.length;
   if (from.width > 1 || (from.width == 0 && from.size > core.length && from.size % core.length == 0)) {
-    add_candidates(from, at.column, core);
+    add_candidate_ids(from, at, core);
     for (std::size_t t = 0; t < core.length; ++t) core.ids.push_back(core.candidate_ids[t * core.candidates]);
     return;
   }
   if (from.size != core.length) {
-    data_error(at,
-               {from.size, " target tokens for ", core.length,
-                " input tokens; there is one target an input token, or K a token"},
-               from.size);
+    refuse(at, from.size, "%zu target tokens for %zu input tokens; there is one target an input token, or K a token",
+           from.size, core.length);
   }
   append_ids(from, at, 0, core.ids);
 }

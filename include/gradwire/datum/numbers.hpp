@@ -87,7 +87,7 @@ constexpr std::size_t bytes_of(number_kind kind) noexcept {
 
 constexpr bool is_integer(number_kind kind) noexcept { return kind > number_kind::float64; }
 
-[[gnu::noinline]] inline numbers copied(const void* data, std::size_t size, number_kind kind) {
+[[gnu::cold, gnu::noinline]] inline numbers copied(const void* data, std::size_t size, number_kind kind) {
   auto memory = allocate_compact(size * bytes_of(kind));
   if (size) __builtin_memcpy(memory->data, data, size * bytes_of(kind));
   return {.data = memory->data, .size = size, .kind = kind, .owner = std::move(memory)};

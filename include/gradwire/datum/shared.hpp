@@ -74,7 +74,7 @@ constexpr std::size_t stagger(unsigned slot) noexcept { return (slot % 7 * 9 + s
 
 inline constexpr std::size_t column_tail = 64;  // bytes that a kernel may read after the last value
 
-[[gnu::noinline]] inline shared<block> allocate(std::size_t bytes, std::size_t before, std::size_t page_offset) {
+[[gnu::cold, gnu::noinline]] inline shared<block> allocate(std::size_t bytes, std::size_t before, std::size_t page_offset) {
   auto* memory = static_cast<std::byte*>(::operator new(sizeof(block) + before + bytes));
   auto* made = new (memory) block;
   made->destroy = [](const counted* self) noexcept {

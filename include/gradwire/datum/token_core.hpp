@@ -36,13 +36,14 @@ struct token_core : counted_object<token_core> {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void bad_id(place at, std::size_t index, std::int64_t id) {
   at.token = static_cast<std::int64_t>(index);
-  data_error(at, {"the token id ", id, id < 0 ? " is negative" : " is above 2147483647, the largest int32"}, id);
+  refuse(at, id, "the token id %lld is %s", static_cast<long long>(id),
+         id < 0 ? "negative" : "above 2147483647, the largest int32");
 }
 
 // Appends ids, checked; in an error `what` names them and the first is token number `first`.
 [[gnu::noinline]] inline void append_ids(const numbers& from, const place& what, std::size_t first,
                                          dynamic_array<std::int32_t>& ids) {
-  if (!is_integer(from.kind)) data_error(what, {"token ids are whole numbers of an integer type"});
+  if (!is_integer(from.kind)) refuse(what, {}, "token ids are whole numbers of an integer type");
   const std::size_t before = ids.size();
   ids.resize(before + from.size);
   std::int32_t* out = ids.data() + before;
@@ -112,32 +113,33 @@ class target_walk {
 // A column of another length than the targets or the response: says which of the two it nearly is.
 [[noreturn, gnu::cold, gnu::noinline]] inline void wrong_length(const place& at, std::size_t given, std::size_t targets,
                                                                 std::size_t response, bool unplaceable) {
-  auto distance = [given](std::size_t n) { return given > n ? given - n : n - given; };
+  const auto distance = [given](std::size_t n) { return given > n ? given - n : n - given; };
   const bool two = response && response != targets;
   const bool tie = two && distance(response) == distance(targets);
   const bool near_response = two && distance(response) < distance(targets);
   const std::size_t near = near_response ? response : targets;
-  auto say = [&](std::initializer_list<word> reason) {
-    std::string why;
-    for (const word& piece : reason) append_word(why, piece);
-    data_error(at,
-               {given, given == 1 ? " value, but the datum has " : " values, but the datum has ", targets,
-                targets == 1 ? " target" : " targets", two ? " and " : "", two ? word(response) : word(),
-                !two ? "" : response == 1 ? " response token" : " response tokens", "; ", std::string_view(why)},
-               given);
-  };
+  char has[160];
+  const int size = __builtin_snprintf(has, sizeof has, "%zu target%s", targets, targets == 1 ? "" : "s");
+  if (two) __builtin_snprintf(has + size, sizeof has - static_cast<std::size_t>(size), " and %zu response token%s", response, response == 1 ? "" : "s");
+  const char* const what = "%zu value%s, but the datum has %s; %s";
+  const char* const s = given == 1 ? "" : "s";
   if (given == targets + 1) {
-    say({"that is one more than the targets: the first token of a sequence is never a target, leave out its value"});
-  } else if (unplaceable && given == response) {
-    say({"the sequence starts with a response token, which is never a target, leave out its value"});
+    refuse(at, given, what, given, s, has,
+           "that is one more than the targets: the first token of a sequence is never a target, leave out its value");
   }
-  say({"that is ", distance(near), given > near ? " more than the " : " fewer than the ",
-       near_response ? "response tokens" : "targets", tie ? " and as many more than the response tokens" : ""});
-  __builtin_unreachable();
+  if (unplaceable && given == response) {
+    refuse(at, given, what, given, s, has,
+           "the sequence starts with a response token, which is never a target, leave out its value");
+  }
+  char reason[128];
+  __builtin_snprintf(reason, sizeof reason, "that is %zu %s than the %s%s", distance(near), given > near ? "more" : "fewer",
+                     near_response ? "response tokens" : "targets",
+                     tie ? " and as many more than the response tokens" : "");
+  refuse(at, given, what, given, s, has, reason);
 }
 
 // True where the response's values are to be placed among the targets, false where there is one value a target already.
-[[gnu::noinline]] inline bool is_response_length(const token_core& core, const place& at, std::size_t rows) {
+[[gnu::cold, gnu::noinline]] inline bool is_response_length(const token_core& core, const place& at, std::size_t rows) {
   if (rows == core.length) return false;
   bool unplaceable = false;  // the first token is of a response
   for (const auto& segment : core.segments) {
@@ -160,7 +162,7 @@ class target_walk {
   }
 }
 
-[[gnu::noinline]] inline numbers placed(const token_core& core, const numbers& given, std::size_t width) {
+[[gnu::cold, gnu::noinline]] inline numbers placed(const token_core& core, const numbers& given, std::size_t width) {
   const std::size_t row_bytes = width * bytes_of(given.kind);
   auto memory = allocate_compact(core.length * row_bytes);
   place_rows(core, static_cast<const std::byte*>(given.data), row_bytes, memory->data);
@@ -174,8 +176,9 @@ class target_walk {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void not_covered(place at, std::int64_t token) {
   at.token = token;
-  data_error(at, {"this token of the prompt has a weight, but the column has values for the response tokens only; give one "
-                  "value a target"});
+  refuse(at, {},
+         "this token of the prompt has a weight, but the column has values for the response tokens only; give one value a "
+         "target");
 }
 
 // A response's values must not leave a weighted target without one: a logprob of 0 there would be a probability of 1.

@@ -18,7 +18,7 @@ struct column_origin {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void wrong_count(const char* column, std::size_t given, const char* what,
                                                                std::size_t wanted, const char* of) {
-  data_error({.column = column}, {given, what, ", but the batch has ", wanted, of}, given);
+  refuse({.column = column}, given, "%zu%s, but the batch has %zu%s", given, what, wanted, of);
 }
 
 template <class T>
@@ -72,7 +72,7 @@ template <class T>
 }
 
 // The rows of a per-token or per-candidate column, one a sequence, each with its targets' or its response's length.
-[[gnu::noinline]] inline number_rows split_rows(const batch_state& state, const field_info& field, const numbers& flat,
+[[gnu::cold, gnu::noinline]] inline number_rows split_rows(const batch_state& state, const field_info& field, const numbers& flat,
                                                 std::size_t width) {
   const layout& shape = *state.shape;
   std::size_t response = 0;
@@ -108,7 +108,7 @@ template <class T>
     const token_core& core = *state.tokens->rows[s];
     const T* weights = weights_of<T>(state) + shape.offset[s];
     const numbers& row = from.rows[s];
-    if (row.size % width) data_error(at, {row.size, " values are no whole number of rows of ", width, " candidates"}, row.size);
+    if (row.size % width) refuse(at, row.size, "%zu values are no whole number of rows of %zu candidates", row.size, width);
     const bool response = is_response_length(core, at, row.size / width);
     if (response && !is_weights) check_covered(core, weights, at);
     fill_row(response ? placed(core, row, width) : row, 0, width, shape.length[s], out + shape.offset[s], shape.padded(),
@@ -175,7 +175,7 @@ shared<const batch_state> with_block(const batch_state& from, std::size_t slot, 
 
 // slot: 0 weights, else 1 + the field's index; infos: the fields that the batch has already.
 template <class T>
-[[gnu::noinline]] shared<const batch_state> with_values(const batch_state& from, std::size_t slot, const field_info& field,
+[[gnu::cold, gnu::noinline]] shared<const batch_state> with_values(const batch_state& from, std::size_t slot, const field_info& field,
                                                         const column_origin& origin, const field_info* const* infos) {
   const layout& shape = *from.shape;
   auto column = allocate_rows(shape, field.level, sizeof(T), static_cast<unsigned>(slot));
@@ -189,7 +189,7 @@ template <class T>
     }
   } else if (field.level <= extent::token) {
     const std::size_t width = field.level == extent::candidate ? shape.candidates() : 1;
-    if (width == 0) data_error({.column = field.name}, {"values for candidates, but the batch has none"});
+    if (width == 0) refuse({.column = field.name}, {}, "values for candidates, but the batch has none");
     fill_tokens<T>(from, field, origin.rows ? *origin.rows : split_rows(from, field, *origin.flat, width), *column);
   } else if (origin.single) {
     fill_coarse(from, field, {.size = 1, .kind = origin.single->kind, .single = true, .value = origin.single->value}, out);
@@ -200,12 +200,12 @@ template <class T>
 }
 
 // Is a column laid out for this batch?
-[[gnu::noinline]] inline void check_layout(const batch_state& state, const layout* other, extent level,
+[[gnu::cold, gnu::noinline]] inline void check_layout(const batch_state& state, const layout* other, extent level,
                                            const field_info& field) {
   const layout& shape = *state.shape;
-  if (!other) data_error({.column = field.name}, {"an empty column"});
+  if (!other) refuse({.column = field.name}, {}, "an empty column");
   if (level != field.level) {
-    data_error({.column = field.name}, {"the field is ", to_string(field.level), ", but the column ", to_string(level)});
+    refuse({.column = field.name}, {}, "the field is %s, but the column %s", to_string(field.level), to_string(level));
   }
   if (other == &shape) return;
   if (other->sequences() != shape.sequences()) {
@@ -219,8 +219,8 @@ template <class T>
   }
   for (std::size_t s = 0; s < shape.sequences(); ++s) {
     if (other->length[s] != shape.length[s]) {
-      data_error({.datum = static_cast<std::int64_t>(s), .column = field.name},
-                 {"the column has ", other->length[s], " targets, but the batch ", shape.length[s]}, other->length[s]);
+      refuse({.datum = static_cast<std::int64_t>(s), .column = field.name}, other->length[s],
+             "the column has %zu targets, but the batch %zu", other->length[s], shape.length[s]);
     }
   }
 }
@@ -228,7 +228,7 @@ template <class T>
 // A column made elsewhere (a forward pass, a kernel, another batch): shared, unless its values are of another type or it
 // would lie at the same place modulo 4096 as a column that is there already.
 template <class T, class U>
-[[gnu::noinline]] shared<const batch_state> with_column(const batch_state& from, std::size_t slot, const field_info& field,
+[[gnu::cold, gnu::noinline]] shared<const batch_state> with_column(const batch_state& from, std::size_t slot, const field_info& field,
                                                         const column<U>& given, const field_info* const* infos) {
   check_layout(from, given.layout_handle().get(), given.level(), field);
   shared<const block> storage = given.storage();

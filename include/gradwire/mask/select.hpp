@@ -60,7 +60,7 @@ class token_set_mask {
   using mask_tag = void;
 
   void add(std::int64_t id) {
-    if (id < 0) detail::data_error({.column = "weights"}, {"is_token: the token id ", id, " is negative"}, id);
+    if (id < 0) detail::refuse({.column = "weights"}, id, "is_token: the token id %lld is negative", static_cast<long long>(id));
     std::size_t i = ids_.size();  // keeps the ids sorted
     ids_.push_back(id);
     for (; i > 0 && ids_[i - 1] > id; --i) ids_[i] = ids_[i - 1];
@@ -84,7 +84,7 @@ class token_set_mask {
 };
 
 inline token_id_mask is_token(std::int64_t id) {
-  if (id < 0) detail::data_error({.column = "weights"}, {"is_token: the token id ", id, " is negative"}, id);
+  if (id < 0) detail::refuse({.column = "weights"}, id, "is_token: the token id %lld is negative", static_cast<long long>(id));
   return {id};
 }
 template <class... More>
