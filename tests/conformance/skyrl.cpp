@@ -56,7 +56,7 @@ int main(int count, char** arguments) {
   std::optional<service_client> skyrl, embedded;
   std::optional<training_client> trainer, twin;
   const bool connected = check("both servers accept a LoRA client", [&] {
-    skyrl = service_client::connect(endpoint{.url = arguments[1], .token = arguments[2]}, {.dialect = "skyrl"});
+    skyrl = service_client::connect(endpoint{.url = arguments[1], .token = arguments[2]});
     embedded = service_client::connect(endpoint{.url = arguments[3], .token = arguments[4]});
     trainer = skyrl->create_training_client({.base_model = model, .lora_rank = 8}).result();
     twin = embedded->create_training_client({.base_model = model, .lora_rank = 8}).result();

@@ -87,14 +87,17 @@ BOOST_AUTO_TEST_CASE(stored_values_are_seen_without_a_copy) {
 BOOST_AUTO_TEST_CASE(candidates_are_seen_row_major) {
   const datum d{prompt({1, 2, 3}), candidates = {1, 2, 3, 4}, candidate_logprobs = {10, 11, 20, 21}, weights = all_tokens};
   const batch data{d, d};
-  for (const auto& inputs : {d.loss_fn_inputs, data[0].loss_fn_inputs, data[1].loss_fn_inputs}) {
+  const auto check = [](const auto& inputs) {
     const auto found = inputs["candidate_logprobs"];
     BOOST_TEST((found.shape == tensor_shape{2, 2}));
     CHECK_SAME(reals(found.data.begin(), found.data.end()), (reals{10, 11, 20, 21}));
     const auto ids = inputs["target_tokens"];
     BOOST_TEST((ids.shape == tensor_shape{2, 2}));
     CHECK_SAME(reals(ids.data.begin(), ids.data.end()), (reals{1, 2, 3, 4}));
-  }
+  };
+  check(d.loss_fn_inputs);
+  check(data[0].loss_fn_inputs);
+  check(data[1].loss_fn_inputs);
   BOOST_TEST((caught([&] { data[0].loss_fn_inputs["logprobs"].data.as<float>(); }).kind() == errc::data));
 }
 

@@ -87,10 +87,10 @@ class spy : public network {
   }
 
  private:
-  runtime real_;
   mutable std::mutex mutex_;
   std::vector<exchange> log_;
   std::function<fault(const exchange&, http_response&)> on_request_;
+  runtime real_;  // last, so that its thread has ended before the rest goes
 };
 
 inline connect_options quick() {

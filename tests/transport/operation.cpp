@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operation's state machine, with the server played by hand on a mock clock. No sockets, no sleeping.
+#include <random>
 #include <string>
 #include <vector>
 

@@ -98,7 +98,7 @@ void describe(column_input& input, named_column<F, Values>& named, std::size_t s
   if constexpr (std::is_same_v<Values, numbers>) {
     input.values = &named.values;
   } else if constexpr (std::is_same_v<Values, single_number>) {
-    static_assert(F::info.level == extent::sequence,
+    static_assert(F::info.level >= extent::sequence,
                   "gradwire: one number is given for a field that is per token or per candidate; give a range of numbers, or "
                   "use a field that is per sequence, such as advantage");
     input.own = {.size = 1, .kind = named.values.kind, .single = true, .value = named.values.value};

@@ -32,20 +32,21 @@ struct named_column {
 
 namespace detail {
 
-template <class X>
-inline constexpr bool column_values = takeable<X> || token_mask<X>;
-
 template <class Field, class X>
 auto name_column(X&& x) {
-  static_assert(column_values<X>,
-                "gradwire: a column takes a number, a contiguous range of numbers (std::vector<bool> is none), a range of "
-                "such ranges, or for weights a mask; include gradwire/adapt/xtensor.hpp or gradwire/adapt/eigen.hpp for "
-                "arrays of those libraries");
   if constexpr (takeable<X>) {
     using values = decltype(take(std::forward<X>(x)));
     return named_column<Field, values>{take(std::forward<X>(x))};
-  } else if constexpr (token_mask<X>) {
-    return named_column<Field, plain<X>>{std::forward<X>(x)};
+  } else {
+    static_assert(token_mask<X>,
+                  "gradwire: a column takes a number, a contiguous range of numbers (std::vector<bool> is none), a range of "
+                  "such ranges, or for weights a mask; include gradwire/adapt/xtensor.hpp or gradwire/adapt/eigen.hpp for "
+                  "arrays of those libraries");
+    if constexpr (token_mask<X>) {
+      return named_column<Field, plain<X>>{std::forward<X>(x)};
+    } else {
+      return named_column<Field, numbers>{};  // one error is enough
+    }
   }
 }
 
@@ -64,7 +65,7 @@ struct field {
     return detail::name_column<field>(std::forward<X>(values));
   }
   auto operator=(std::initializer_list<double> values) const {
-    return named_column<field, numbers>{detail::copied(values.begin(), values.size(), number_kind::float64)};
+    return named_column<field, numbers>{detail::copied({.data = values.begin(), .size = values.size(), .kind = number_kind::float64})};
   }
 };
 
@@ -79,7 +80,7 @@ struct id_field {
     return detail::name_column<id_field>(std::forward<X>(ids));
   }
   auto operator=(std::initializer_list<std::int64_t> ids) const {
-    return named_column<id_field, numbers>{detail::copied(ids.begin(), ids.size(), number_kind::int64)};
+    return named_column<id_field, numbers>{detail::copied({.data = ids.begin(), .size = ids.size(), .kind = number_kind::int64})};
   }
 };
 

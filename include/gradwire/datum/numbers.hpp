@@ -11,6 +11,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <gradwire/datum/dynamic_array.hpp>
 #include <gradwire/datum/shared.hpp>
@@ -59,9 +60,22 @@ concept arithmetic = std::is_arithmetic_v<X> && !std::is_same_v<X, long double> 
 template <class X>
 concept has_source = requires { sizeof(column_source<plain<X>>); };
 
+// The common case is named, because asking the concepts of ranges takes the compiler longer than all of `take`.
 template <class X>
-concept number_range = std::ranges::contiguous_range<X> && std::ranges::sized_range<X> &&
-                       arithmetic<std::remove_cv_t<std::ranges::range_value_t<X>>>;
+inline constexpr bool is_vector = false;
+template <class T, class Allocator>
+inline constexpr bool is_vector<std::vector<T, Allocator>> = true;
+
+template <class X>
+concept contiguous_numbers = std::ranges::contiguous_range<X> && std::ranges::sized_range<X> &&
+                             arithmetic<std::remove_cv_t<std::ranges::range_value_t<X>>>;
+template <class X>
+inline constexpr bool is_number_range = contiguous_numbers<X>;
+template <class T, class Allocator>
+inline constexpr bool is_number_range<std::vector<T, Allocator>> = arithmetic<T> && !std::is_same_v<T, bool>;
+
+template <class X>
+concept number_range = is_number_range<plain<X>>;
 
 template <class X>
 concept range_of_rows = !number_range<X> && !has_source<X> && requires(X& x) {
@@ -87,10 +101,11 @@ constexpr std::size_t bytes_of(number_kind kind) noexcept {
 
 constexpr bool is_integer(number_kind kind) noexcept { return kind > number_kind::float64; }
 
-[[gnu::cold, gnu::noinline]] inline numbers copied(const void* data, std::size_t size, number_kind kind) {
-  auto memory = allocate_compact(size * bytes_of(kind));
-  if (size) __builtin_memcpy(memory->data, data, size * bytes_of(kind));
-  return {.data = memory->data, .size = size, .kind = kind, .owner = std::move(memory)};
+[[gnu::cold, gnu::noinline]] inline numbers copied(const numbers& from) {
+  const std::size_t bytes = from.size * bytes_of(from.kind);
+  auto memory = allocate_compact(bytes);
+  if (bytes) __builtin_memcpy(memory->data, from.data, bytes);
+  return {.data = memory->data, .size = from.size, .kind = from.kind, .owner = std::move(memory)};
 }
 
 template <class Container>
@@ -100,16 +115,41 @@ struct boxed : counted_object<boxed<Container>> {
 };
 
 template <class Range>
-numbers take_range(Range&& range) {
-  using value = std::remove_cv_t<std::ranges::range_value_t<Range>>;
-  // A span or another borrowed range owns nothing that could be moved: its values are copied, like an lvalue's.
-  if constexpr (std::is_lvalue_reference_v<Range> || std::is_const_v<std::remove_reference_t<Range>> ||
-                std::is_array_v<std::remove_reference_t<Range>> || std::ranges::borrowed_range<Range>) {
-    return copied(std::to_address(std::ranges::begin(range)), std::ranges::size(range), kind_of<value>());
+inline constexpr number_kind element_kind = kind_of<std::remove_cv_t<std::ranges::range_value_t<Range>>>();
+template <class T, class Allocator>
+inline constexpr number_kind element_kind<std::vector<T, Allocator>> = kind_of<T>();
+
+// Looks at the values without owning them.
+template <class Range>
+numbers look_at(const Range& range) {
+  if constexpr (is_vector<Range>) {
+    return {.data = range.data(), .size = range.size(), .kind = element_kind<Range>};
+  } else {  // not ranges::data: a view's data() may be that of the array behind it
+    return {.data = std::to_address(std::ranges::begin(range)), .size = std::ranges::size(range), .kind = element_kind<Range>};
+  }
+}
+
+// A span or another borrowed range owns nothing that could be moved: its values are copied, like an lvalue's.
+template <class Range>
+constexpr bool can_move() {
+  if constexpr (std::is_lvalue_reference_v<Range> || std::is_const_v<Range> || std::is_array_v<Range>) {
+    return false;
+  } else if constexpr (is_vector<Range>) {
+    return true;
   } else {
+    return !std::ranges::borrowed_range<Range>;
+  }
+}
+
+template <class Range>
+numbers take_range(Range&& range) {
+  if constexpr (can_move<Range>()) {
     shared<boxed<Range>> owner(new boxed<Range>(std::move(range)));
-    const auto* data = std::to_address(std::ranges::begin(owner->container));
-    return {.data = data, .size = std::ranges::size(owner->container), .kind = kind_of<value>(), .owner = std::move(owner)};
+    numbers result = look_at(owner->container);
+    result.owner = std::move(owner);
+    return result;
+  } else {
+    return copied(look_at<plain<Range>>(range));
   }
 }
 
@@ -151,8 +191,7 @@ concept takeable = is_taken<plain<X>> || arithmetic<plain<X>> || has_source<X> |
 template <class Range>
   requires(detail::number_range<Range>)
 numbers view(const Range& range) {
-  using value = std::remove_cv_t<std::ranges::range_value_t<Range>>;
-  return {.data = std::to_address(std::ranges::begin(range)), .size = std::ranges::size(range), .kind = detail::kind_of<value>()};
+  return detail::look_at(range);
 }
 template <class Range>
   requires(detail::range_of_rows<Range>)

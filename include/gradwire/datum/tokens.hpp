@@ -62,7 +62,7 @@ numbers take_ids(X&& ids) {
       if constexpr (has_source<X>) {
         return true;
       } else if constexpr (number_range<plain<X>>) {
-        return std::is_integral_v<std::ranges::range_value_t<plain<X>>>;
+        return is_integer(element_kind<plain<X>>);
       } else {
         return false;
       }
@@ -75,7 +75,7 @@ numbers take_ids(X&& ids) {
 }
 
 inline numbers take_ids(std::initializer_list<std::int64_t> ids) {
-  return copied(ids.begin(), ids.size(), number_kind::int64);
+  return copied({.data = ids.begin(), .size = ids.size(), .kind = number_kind::int64});
 }
 
 }  // namespace detail

@@ -8,9 +8,13 @@ namespace gradwire::inline v0 {
 namespace formula {
 
 template <class Op>
-inline constexpr bool is_detached = requires { requires Op::detached; };
+inline constexpr bool is_detached = requires {
+  requires Op::detached;
+};
 template <class Op>
-inline constexpr bool is_crossing = requires { typename Op::crossing; };
+inline constexpr bool is_crossing = requires {
+  typename Op::crossing;
+};
 
 // Does E depend on the column Variable in a way that carries a gradient?
 template <class E, class Variable>
@@ -18,7 +22,7 @@ inline constexpr bool active = std::is_same_v<E, Variable>;
 template <class Op, class... Xs, class Variable>
 inline constexpr bool active<node<Op, Xs...>, Variable> = !is_detached<Op> && (active<Xs, Variable> || ...);
 template <class Op, class A, class B, class Variable>
-  requires requires { Op::slope_of_second; }
+requires requires { Op::slope_of_second; }
 inline constexpr bool active<node<Op, A, B>, Variable> = active<B, Variable>;
 
 // Does E read the column Variable at all, also behind stop_gradient or in a comparison?
@@ -42,14 +46,14 @@ inline constexpr bool reads_logprobs<node<Op, Xs...>> = (reads_logprobs<Xs> || .
 template <class E>
 inline constexpr bool reduced_over_tokens = false;
 template <class Op, class... Xs>
-inline constexpr bool reduced_over_tokens<node<Op, Xs...>> =
-    (is_crossing<Op> && [] {
-      if constexpr (is_crossing<Op>)
-        return Op::body == extent::token;
-      else
-        return false;
-    }()) ||
-    (reduced_over_tokens<Xs> || ...);
+inline constexpr bool reduced_over_tokens<node<Op, Xs...>> = (is_crossing<Op> &&
+                                                              [] {
+                                                                if constexpr (is_crossing<Op>)
+                                                                  return Op::body == extent::token;
+                                                                else
+                                                                  return false;
+                                                              }()) ||
+                                                             (reduced_over_tokens<Xs> || ...);
 
 // Sweeps over the tokens that must be complete before E can be evaluated.
 template <class E>
@@ -72,30 +76,50 @@ inline constexpr int rank<node<Op, Xs...>> = rank_of<Op, Xs...>();
 
 // Is the slope of E with respect to every active reduction below it known before the sweep of that rank, from the data
 // alone? Then the adjoint of a reduction over tokens is a constant of the batch, and value and gradient take one sweep.
-template <class E, class Variable, int Rank>
+// `Reached` is the extent of the reductions at which the question ends: their own bodies are not looked into.
+template <class E, class Variable, int Rank, extent Reached = extent::sequence>
 inline constexpr bool slope_is_data = true;
 template <class E, class Variable, int Rank>
 inline constexpr bool is_known = !reads<E, Variable> && rank<E> <= Rank;
-template <class Op, class Variable, int Rank, class A, class B>
+template <class Op, class Variable, int Rank, extent Reached, class A, class B>
 constexpr bool bilinear_slope_is_data() {
-  return (slope_is_data<A, Variable, Rank> && is_known<B, Variable, Rank>) ||
-         (std::is_same_v<Op, multiply_op> && slope_is_data<B, Variable, Rank> && is_known<A, Variable, Rank>);
+  return (slope_is_data<A, Variable, Rank, Reached> && is_known<B, Variable, Rank>) ||
+         (std::is_same_v<Op, multiply_op> && slope_is_data<B, Variable, Rank, Reached> && is_known<A, Variable, Rank>);
 }
-template <class Op, class Variable, int Rank, class... Xs>
+template <class Op>
+constexpr bool ends_at(extent reached) {  // a reduction over tokens, or one to the extent in question
+  return reached == extent::batch ? Op::output == extent::batch : Op::body <= extent::token;
+}
+template <class Op, class Variable, int Rank, extent Reached, class... Xs>
 constexpr bool slope_is_data_of() {
   if constexpr (is_detached<Op> || !(active<Xs, Variable> || ...))
     return true;
   else if constexpr (is_crossing<Op>)
-    return Op::body <= extent::token || (Op::linear && (slope_is_data<Xs, Variable, Rank> && ...));
+    return ends_at<Op>(Reached) || (Op::linear && (slope_is_data<Xs, Variable, Rank, Reached> && ...));
   else if constexpr (requires { requires Op::linear; })
-    return (slope_is_data<Xs, Variable, Rank> && ...);
+    return (slope_is_data<Xs, Variable, Rank, Reached> && ...);
   else if constexpr (requires { requires Op::bilinear; })
-    return bilinear_slope_is_data<Op, Variable, Rank, Xs...>();
+    return bilinear_slope_is_data<Op, Variable, Rank, Reached, Xs...>();
   else
     return false;
 }
-template <class Op, class... Xs, class Variable, int Rank>
-inline constexpr bool slope_is_data<node<Op, Xs...>, Variable, Rank> = slope_is_data_of<Op, Variable, Rank, Xs...>();
+template <class Op, class... Xs, class Variable, int Rank, extent Reached>
+inline constexpr bool slope_is_data<node<Op, Xs...>, Variable, Rank, Reached> =
+    slope_is_data_of<Op, Variable, Rank, Reached, Xs...>();
+
+// Does E read a reduction to the batch?
+template <class E>
+inline constexpr bool reads_batch_reduction = false;
+template <class Op>
+constexpr bool reduces_to_batch() {
+  if constexpr (is_crossing<Op>)
+    return Op::output == extent::batch;
+  else
+    return false;
+}
+template <class Op, class... Xs>
+inline constexpr bool reads_batch_reduction<node<Op, Xs...>> = reduces_to_batch<Op>() ||
+                                                               (reads_batch_reduction<Xs> || ...);
 
 }  // namespace formula
 }  // namespace gradwire::inline v0

@@ -49,52 +49,63 @@ template <class Batch, class... Es>
 using missing_fields =
     typename filter<lacks<Batch>::template test, typename gather_fields<list<>, list<Es...>>::type>::type;
 
-template <class... Fs>
-constexpr bool name_missing(list<Fs...>) {
-  return sizeof(batch_lacks_fields<Fs...>) != 0;
-}
+enum class verdict : unsigned char {
+  fine,
+  per_candidate,
+  per_token,
+  per_sequence,
+  per_group,
+  name_clash,
+  no_gradient,
+  missing_fields
+};
 
-// True if everything is in order; otherwise exactly one sentence has been said.
+template <class Missing>
+struct named_fields;
+template <class... Fields>
+struct named_fields<list<Fields...>> {
+  batch_lacks_fields<Fields...> the_batch_lacks;  // what the compiler prints
+};
+template <>
+struct named_fields<list<>> {};
+
+// A class, because after a failed static_assert a class still has a value and the compiler says nothing more.
 template <class Loss, class Variable, class Batch, class Metrics>
-consteval bool check_loss() {
+struct check_loss {
   using missing = missing_fields<Batch, Loss, Metrics>;
   using lets = typename gather_lets<typename gather_lets<list<>, Loss>::type, Metrics>::type;
-  if constexpr (Loss::level == extent::candidate) {
-    static_assert(Loss::level == extent::batch,
-                  "gradwire: the loss is still per candidate; reduce it with sum_over_candidates(...) first");
-    return false;
-  } else if constexpr (Loss::level == extent::token) {
-    static_assert(
-        Loss::level == extent::batch,
-        "gradwire: the loss is still per token; end it with mean_over_tokens(...) and mean_over_sequences(...), "
-        "or with mean_over_all_tokens(...)");
-    return false;
-  } else if constexpr (Loss::level == extent::sequence) {
-    static_assert(Loss::level == extent::batch,
-                  "gradwire: the loss is still per sequence; end it with mean_over_sequences(...)");
-    return false;
-  } else if constexpr (Loss::level == extent::group) {
-    static_assert(Loss::level == extent::batch,
-                  "gradwire: the loss is still per group; end it with mean_over_groups(...)");
-    return false;
-  } else if constexpr (!one_name_each(lets{})) {
-    static_assert(one_name_each(lets{}),
-                  "gradwire: one let name for two expressions; a name stands for one value, give each its own");
-    return false;
-  } else if constexpr (!active<Loss, Variable>) {
-    static_assert(active<Loss, Variable>,
-                  "gradwire: the loss does not depend on the field in wrt(...), or only behind stop_gradient(...): its "
-                  "gradient would be zero everywhere");
-    return false;
-  } else if constexpr (missing::size != 0) {
-    static_assert(missing::size == 0,
-                  "gradwire: the loss reads fields that the data does not carry; they are named in the next error. Add "
-                  "them to the datums or with(field = values, batch)");
-    return name_missing(missing{});
-  } else {
-    return true;
-  }
-}
+  static constexpr verdict found = Loss::level == extent::candidate  ? verdict::per_candidate
+                                   : Loss::level == extent::token    ? verdict::per_token
+                                   : Loss::level == extent::sequence ? verdict::per_sequence
+                                   : Loss::level == extent::group    ? verdict::per_group
+                                   : !one_name_each(lets{})          ? verdict::name_clash
+                                   : !active<Loss, Variable>         ? verdict::no_gradient
+                                   : missing::size != 0              ? verdict::missing_fields
+                                                                     : verdict::fine;
+  static constexpr bool ok = found == verdict::fine;
+  static_assert(found != verdict::per_candidate,
+                "gradwire: the loss is still per candidate; reduce it with sum_over_candidates(...) first");
+  static_assert(
+      found != verdict::per_token,
+      "gradwire: the loss is still per token; end it with mean_over_tokens(...) and mean_over_sequences(...), or "
+      "with mean_over_all_tokens(...)");
+  static_assert(found != verdict::per_sequence,
+                "gradwire: the loss is still per sequence; end it with mean_over_sequences(...)");
+  static_assert(found != verdict::per_group,
+                "gradwire: the loss is still per group; end it with mean_over_groups(...)");
+  static_assert(found != verdict::name_clash,
+                "gradwire: one let name for two expressions; a name stands for one value, give each its own");
+  static_assert(found != verdict::no_gradient,
+                "gradwire: the loss does not depend on the field in wrt(...), or only behind stop_gradient(...): its "
+                "gradient would be zero everywhere");
+  static_assert(
+      found != verdict::missing_fields,
+      "gradwire: the loss reads fields that the data does not carry; they are named in the next error. Add them "
+      "to the datums or with(field = values, batch)");
+  using names =
+      typename std::conditional_t<found == verdict::missing_fields, named_fields<missing>, named_fields<list<>>>;
+  static_assert(sizeof(names) != 0);
+};
 
 }  // namespace formula
 }  // namespace gradwire::inline v0

@@ -21,13 +21,13 @@ inline void run_coarse(list<Es...>, [[maybe_unused]] Frame& f, [[maybe_unused]] 
   (run_one<Es>(f, c, at), ...);
 }
 
-// Calls f(place) for every element of an extent, in order.
+// Calls f(place) for every element of an extent, in order, within the part of the batch that is worked on.
 template <extent Level, class Context, class F>
 inline void for_each_place(Context& c, F&& f) {
   if constexpr (Level == extent::batch) {
     f(place{});
   } else {
-    for (std::size_t g = 0; g < c.shape.groups(); ++g) {
+    for (std::size_t g = c.first_group; g < c.last_group; ++g) {
       if constexpr (Level == extent::group) {
         f(place{c.shape.group_begin[g], g});
       } else {
@@ -99,7 +99,7 @@ template <class C, class Context>
       });
       out[0] = sum.total();
     } else {
-      for (std::size_t g = 0; g < c.shape.groups(); ++g) out[g] = 0;
+      for (std::size_t g = c.first_group; g < c.last_group; ++g) out[g] = 0;
       for_each_place<traits::from>(c, [&](place at) {
         if (takes_part<C>(c, at)) out[at.g] += value_at(at);
       });

@@ -22,14 +22,38 @@ namespace formula {
 inline constexpr std::size_t piece_tokens = 4096;  // of a sweep: worth a thread, and small enough to share evenly
 
 [[noreturn, gnu::noinline, gnu::cold]] inline void bad_weight_sum(std::size_t s, double sum) {
-  detail::data_error({.datum = static_cast<std::int64_t>(s), .column = "weights"},
-                     {"the loss divides by the sum of the weights, which is ", sum,
-                      "; it must be positive, or every weight 0 to mask the sequence. For weights of both signs use a sum, "
-                      "or a mean by count"},
-                     sum);
+  detail::data_error(
+      {.datum = static_cast<std::int64_t>(s), .column = "weights"},
+      {"the loss divides by the sum of the weights, which is ", sum,
+       "; it must be positive, or every weight 0 to mask the sequence. For weights of both signs use a sum, "
+       "or a mean by count"},
+      sum);
 }
 
-template <class Context, class Executor>
+// The group that holds a sequence, and the first group or sequence that begins at or after an element.
+inline std::size_t group_of(const layout& shape, std::size_t s) {
+  std::size_t low = 0, high = shape.groups();
+  while (high - low > 1) {
+    const std::size_t middle = low + (high - low) / 2;
+    (shape.group_begin[middle] <= s ? low : high) = middle;
+  }
+  return low;
+}
+template <class Begin>
+std::size_t first_from(std::size_t element, std::size_t count, Begin begin) {
+  std::size_t low = 0, high = count;
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (begin(middle) < element)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// Part: the context is a part of the batch, whose values of the whole batch are not known and whose adjoints are.
+template <class Context, class Executor, bool Part = false>
 class engine {
  public:
   using plan = typename Context::plan;
@@ -37,17 +61,50 @@ class engine {
 
   // Values of everything, and the gradient with respect to the plan's variable.
   void run() {
-    forward<0>();
-    if constexpr (!plan::fused) {
+    if constexpr (plan::by_parts && !Part) {
       seed();
-      backward<plan::sweeps, plan::sweeps>();
+      in_pieces(
+          [&](std::size_t element) {
+            return first_from(element, c_.shape.groups(),
+                              [&](std::size_t g) { return c_.shape.offset[c_.shape.group_begin[g]]; });
+          },
+          [&](std::size_t first, std::size_t last) {
+            Context part = c_;
+            part.first_group = first;
+            part.last_group = last;
+            engine<Context, serial_executor, true>(part, serial_executor{}).run();
+          });
+      batch_values(typename plan::crossings{});
+    } else {
+      forward<0>();
+      if constexpr (!plan::fused) {
+        seed();
+        backward<plan::sweeps>();
+      }
     }
   }
 
  private:
+  // Runs f(first, last) for pieces of the batch, cut where `cut(element)` says.
+  template <class Cut, class F>
+  void in_pieces(Cut cut, F f) {
+    executor_((c_.shape.padded() + piece_tokens - 1) / piece_tokens, [&](std::size_t piece) {
+      const std::size_t first = cut(piece * piece_tokens), last = cut((piece + 1) * piece_tokens);
+      if (first != last) f(first, last);
+    });
+  }
+
+  template <class... Cs>
+  void batch_values(list<Cs...>) {
+    (value_if<Cs, crossing_traits<Cs>::to == extent::batch>(), ...);
+  }
   template <class... Cs>
   void coarse_values(list<Cs...>) {
-    (coarse_value<Cs>(c_), ...);
+    (value_if < Cs, !Part || crossing_traits<Cs>::to != extent::batch > (), ...);
+  }
+  template <class C, bool Wanted>
+  void value_if() {
+    if constexpr (Wanted) coarse_value<C>(c_);
   }
   void coarse_slopes(list<>) {}
   template <class First, class... Rest>
@@ -62,61 +119,40 @@ class engine {
   }
   template <class... Cs>
   void select_values(list<Cs...>) {
-    (
-        [&] {
-          if constexpr (crossing_traits<Cs>::coupled) threshold<Cs>();
-        }(),
-        ...);
+    (threshold_if<Cs, crossing_traits<Cs>::coupled>(), ...);
   }
-  template <class C>
-  void threshold() {
-    const double fraction = []<class X, class F>(node<top_threshold_op, X, F>*, Context& c) {
-      return c.template load<F>(place{});
-    }(static_cast<C*>(nullptr), c_);
-    std::size_t n = 0;  // the unmasked values to the front
-    for (std::size_t i = 0; i < c_.shape.padded(); ++i)
-      if (c_.store[i] != -__builtin_inf()) c_.store[n++] = c_.store[i];
-    auto k = static_cast<std::size_t>(fraction * static_cast<double>(n));
-    k = k < 1 ? 1 : k > n ? n : k;
-    c_.array.template of<C>().value[0] = n ? kth_largest(c_.store, n, k) : __builtin_inf();
+  template <class C, bool Wanted>
+  void threshold_if() {
+    if constexpr (Wanted) {
+      const double fraction = []<class X, class F>(node<top_threshold_op, X, F>*, Context& c) {
+        return c.template load<F>(place{});
+      }(static_cast<C*>(nullptr), c_);
+      std::size_t n = 0;  // the unmasked values to the front
+      for (std::size_t i = 0; i < c_.shape.padded(); ++i)
+        if (c_.store[i] != -__builtin_inf()) c_.store[n++] = c_.store[i];
+      auto k = static_cast<std::size_t>(fraction * static_cast<double>(n));
+      k = k < 1 ? 1 : k > n ? n : k;
+      c_.array.template of<C>().value[0] = n ? kth_largest(c_.store, n, k) : __builtin_inf();
+    }
   }
 
   void seed() {
-    propagate<typename plan::root, extent::batch>(c_, [](place) { return 1.0; });
+    if constexpr (!Part) propagate<typename plan::root, extent::batch>(c_, [](place) { return 1.0; });
   }
 
   template <int Rank, bool Values, bool Slopes>
   void sweep_tokens() {
     using this_sweep = sweep<Context, Rank, Values, Slopes>;
-    if constexpr (this_sweep::all::size > 0) {
-      const layout& shape = c_.shape;
-      const std::size_t sequences = shape.sequences();
-      const std::size_t pieces = (shape.padded() + piece_tokens - 1) / piece_tokens;
-      const auto first_from = [&](std::size_t element) {  // the first sequence that begins at or after an element
-        std::size_t low = 0, high = sequences;
-        while (low < high) {
-          const std::size_t middle = low + (high - low) / 2;
-          if (shape.offset[middle] < element)
-            low = middle + 1;
-          else
-            high = middle;
-        }
-        return low;
-      };
-      executor_(pieces, [&](std::size_t piece) {
-        const std::size_t first = first_from(piece * piece_tokens), last = first_from((piece + 1) * piece_tokens);
-        if (first == last) return;
-        std::size_t low = 0, high = shape.groups();  // the group of the first sequence
-        while (high - low > 1) {
-          const std::size_t middle = low + (high - low) / 2;
-          if (shape.group_begin[middle] <= first)
-            low = middle;
-          else
-            high = middle;
-        }
-        this_sweep::run(c_, first, last, low);
-      });
-    }
+    if constexpr (this_sweep::all::size == 0)
+      return;
+    else if constexpr (Part)
+      this_sweep::run(c_, c_.shape.group_begin[c_.first_group], c_.shape.group_begin[c_.last_group], c_.first_group);
+    else
+      in_pieces(
+          [&](std::size_t element) {
+            return first_from(element, c_.shape.sequences(), [&](std::size_t s) { return c_.shape.offset[s]; });
+          },
+          [&](std::size_t first, std::size_t last) { this_sweep::run(c_, first, last, group_of(c_.shape, first)); });
   }
 
   template <int Rank>
@@ -134,7 +170,7 @@ class engine {
       select_values(typename plan::template values_at<Rank>{});
       forward<Rank + 1>();
     } else if constexpr (plan::fused) {
-      backward<plan::gradient_rank, plan::gradient_rank>();
+      backward<plan::gradient_rank>();
     }
   }
 
@@ -147,18 +183,14 @@ class engine {
     }
   }
 
-  template <int Rank, int Start>
+  template <int Rank>
   void backward() {
     coarse_slopes(typename plan::template coarse_slopes_at<Rank>{});
     if constexpr (Rank > 0) {
-      sweep_tokens_back<Rank - 1>();
-      backward<Rank - 1, Start>();
+      sweep_tokens<Rank - 1, false, true>();
+      import_slopes(typename sweep<Context, Rank - 1, false, true>::active_imports{});
+      backward<Rank - 1>();
     }
-  }
-  template <int Rank>
-  void sweep_tokens_back() {
-    sweep_tokens<Rank, false, true>();
-    import_slopes(typename sweep<Context, Rank, false, true>::active_imports{});
   }
 
   Context& c_;

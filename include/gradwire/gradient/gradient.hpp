@@ -20,7 +20,7 @@ evaluation<typename Batch::value_type> evaluate(const Loss& loss, wrt_t<Variable
   evaluation<typename Batch::value_type> result;
   const auto goal = as_objective(loss);
   using objective_type = std::remove_cvref_t<decltype(goal)>;
-  if constexpr (formula::check_objective<objective_type, Variable, Batch>())
+  if constexpr (formula::is_checked<objective_type, Variable, Batch>)
     formula::run_loss<true, Isa, objective_type, Variable>(goal, at.batch, result, options...);
   return result;
 }
@@ -32,7 +32,7 @@ value_and_slope<typename Batch::value_type> value_and_gradient(const Loss& loss,
   evaluation<typename Batch::value_type> result;
   const auto goal = as_objective(loss);
   using objective_type = std::remove_cvref_t<decltype(goal)>;
-  if constexpr (formula::check_objective<objective_type, Variable, Batch>())
+  if constexpr (formula::is_checked<objective_type, Variable, Batch>)
     formula::run_loss<false, Isa, objective_type, Variable>(goal, at.batch, result, options...);
   return {result.loss, std::move(result.slope)};
 }

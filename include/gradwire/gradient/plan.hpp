@@ -57,15 +57,16 @@ struct gather_active<List, operands<First, Rest...>, Variable> {
       typename gather_active<typename gather_active<List, First, Variable>::type, operands<Rest...>, Variable>::type;
 };
 template <class List, class Op, class... Xs, class Variable>
-  requires active<node<Op, Xs...>, Variable>
+requires active<node<Op, Xs...>, Variable>
 struct gather_active<List, node<Op, Xs...>, Variable> {
   using below = typename gather_active<List, operands<Xs...>, Variable>::type;
   using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, Xs...>>>, tag<below>>::type;
 };
 
 template <class List, class A, class B, class Variable>
-  requires active<node<straight_through_op, A, B>, Variable>
-struct gather_active<List, node<straight_through_op, A, B>, Variable> : gather_active<List, B, Variable> {};
+requires active<node<straight_through_op, A, B>, Variable>
+struct gather_active<List, node<straight_through_op, A, B>, Variable> : gather_active<List, B, Variable> {
+};
 
 template <class C>
 struct crossing_traits;
@@ -137,6 +138,15 @@ struct plan<Root_, list<Metrics...>, Variable_> {
   // The adjoint of every reduction of that sweep is known from the data: value and gradient in one.
   static constexpr bool fused = slope_is_data<Root_, Variable_, gradient_rank>;
   static constexpr int passes = sweeps + gradient_sweeps() - (fused ? 1 : 0);
+
+  // Nothing below the batch reads a value of the whole batch, and the adjoints of what is added up over it are data.
+  // Then a few groups at a time go through every sweep while they are in the cache.
+  template <class... Cs>
+  static constexpr bool parts_are_independent(list<Cs...>) {
+    return !((crossing_traits<Cs>::coupled || reads_batch_reduction<body_of<Cs>>) || ...);
+  }
+  static constexpr bool by_parts =
+      passes > 1 && parts_are_independent(crossings{}) && slope_is_data<Root_, Variable_, 0, extent::batch>;
 
   // The reductions whose values sweep Rank computes, and those whose gradient it writes.
   template <int Rank>

@@ -88,11 +88,9 @@ struct keep_constants {
 };
 
 template <class Objective, class Variable, class Batch>
-consteval bool check_objective() {
-  using loss_bound = bound<typename Objective::loss_type>;
-  return check_loss<typename loss_bound::type, Variable, Batch,
-                    typename bound_metrics<decltype(Objective::metrics), loss_bound::next>::type>();
-}
+inline constexpr bool is_checked = check_loss<
+    typename bound<typename Objective::loss_type>::type, Variable, Batch,
+    typename bound_metrics<decltype(Objective::metrics), bound<typename Objective::loss_type>::next>::type>::ok;
 
 template <bool WithMetrics, class Isa, class Objective, class Variable, class Batch, class... Options>
 void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Batch::value_type>& result,
@@ -113,7 +111,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   if constexpr (reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>)
     check_weights(batch, reads_shape<shape_value::weight_sum, formulas>);
 
-  context_type c{batch, shape, {}, {}, {}, nullptr, nullptr};
+  context_type c{batch, shape, {}, {}, {}, 0, shape.groups(), nullptr, nullptr};
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <protozero/pbf_reader.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,13 +38,15 @@ inline std::string text(pbf_reader& in) { return std::string(view(in)); }
 
 // Copied once, because the body's bytes are not aligned.
 template <class T>
-std::vector<T> read_array(std::string_view bytes, const char* what) {
+array<T> read_array(std::string_view bytes, const char* what) {
   if (bytes.size() % sizeof(T) != 0)
     malformed(std::string(what) + ": " + std::to_string(bytes.size()) + " bytes are not a multiple of " +
               std::to_string(sizeof(T)));
-  std::vector<T> values(bytes.size() / sizeof(T));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
+  const std::size_t count = bytes.size() / sizeof(T);
+  if (count == 0) return {};
+  auto values = std::make_shared_for_overwrite<T[]>(count);
+  std::memcpy(values.get(), bytes.data(), bytes.size());
+  return {std::span<const T>(values.get(), count), values};
 }
 
 inline dtype read_dtype(pbf_reader& in) {
@@ -60,9 +64,9 @@ constexpr std::size_t width(dtype type) noexcept {
 inline tensor::storage_type read_values(std::string_view bytes, dtype type, const char* what) {
   switch (type) {
     case dtype::float32:
-      return array<float>(read_array<float>(bytes, what));
+      return read_array<float>(bytes, what);
     case dtype::int64:
-      return array<std::int64_t>(read_array<std::int64_t>(bytes, what));
+      return read_array<std::int64_t>(bytes, what);
     case dtype::int32: {
       const auto narrow = read_array<std::int32_t>(bytes, what);
       return array<std::int64_t>(std::vector<std::int64_t>(narrow.begin(), narrow.end()));

@@ -97,7 +97,7 @@ inline void append_metrics(protobuf_writer& out, unsigned tag, const metrics& va
 inline void read_batched(pbf_reader in, const std::string& name, std::vector<named_tensors>& outputs,
                          std::size_t base) {
   std::string_view data;
-  std::vector<std::int64_t> offsets;
+  array<std::int64_t> offsets;
   dtype type = dtype::unspecified;
   shape_type trailing;
   while (in.next()) switch (in.tag_and_type()) {

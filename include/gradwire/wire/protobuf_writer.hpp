@@ -84,14 +84,16 @@ class protobuf_writer {
     if constexpr (std::is_same_v<Wire, T>) {
       append(values.data(), values.size_bytes());
     } else {
-      Wire block[512];
-      for (std::size_t i = 0; i < values.size();) {
-        std::size_t n = values.size() - i;
-        if (n > 512) n = 512;
-        for (std::size_t k = 0; k < n; ++k) block[k] = static_cast<Wire>(values[i + k]);
-        append(block, n * sizeof(Wire));
-        i += n;
+      constexpr std::size_t size = 512;
+      Wire block[size];
+      std::size_t i = 0;
+      for (; i + size <= values.size(); i += size) {  // a constant count: the compiler makes vector code of it
+        for (std::size_t k = 0; k < size; ++k) block[k] = static_cast<Wire>(values[i + k]);
+        append(block, sizeof block);
       }
+      const std::size_t rest = values.size() - i;
+      for (std::size_t k = 0; k < rest; ++k) block[k] = static_cast<Wire>(values[i + k]);
+      append(block, rest * sizeof(Wire));
     }
   }
 

@@ -22,6 +22,7 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
   std::vector<chunk_range> chunks;
   shared<block> logprobs;
   computed_loss computed;
+  wire::lowering lowering = wire::lowering::cross_entropy;
 
   void end(std::exception_ptr failure, bool partly, training_step step = {}) {
     loss = nullptr;  // what the user's function holds goes before its future is finished
@@ -41,11 +42,24 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
       try {
         if (outcome.failure) std::rethrow_exception(outcome.failure);
         self->logprobs = logprobs_of(self->data, self->chunks, outcome.replies, true);
+        self->lowering = self->lowering_for(outcome.replies);
       } catch (...) {
         return self->end(std::current_exception(), false);
       }
       self->call->on->of()->net().compute([self] { self->compute(); });
     });
+  }
+
+  // The dialect's, or where nobody named one what the forward itself shows: SkyRL's JAX backend, which averages its
+  // cross_entropy, gives `elementwise_loss` beside the logprobs of a forward; servers that sum give none.
+  wire::lowering lowering_for(const std::vector<wire::forward_backward_reply>& replies) const {
+    const session& of = *call->on->of();
+    if (!of.options().dialect.empty()) return of.dialect().custom_loss;
+    for (const auto& reply : replies)
+      for (const auto& outputs : reply.loss_fn_outputs)
+        for (const auto& output : outputs)
+          if (output.name == "elementwise_loss") return wire::lowering::importance_sampling;
+    return of.dialect().custom_loss;
   }
 
   void compute() {  // on the thread for losses
@@ -66,7 +80,6 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
   }
 
   void send_back() {
-    const auto lowering = call->on->of()->dialect().custom_loss;
     auto pass = make_pass(call->on, data, call->deadline, "forward_backward");
     pass.chunks = chunks;  // as those of the forward
     if (lowering == wire::lowering::importance_sampling) {
