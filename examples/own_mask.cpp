@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mask of one's own: every response counts as much as every other, however long it is, and its end-of-turn token half a
-// response more. A mask is a struct with a call that takes one target token; it joins with && || ! * + like the others.
+// A mask of one's own: every response counts as much as every other, however long it is, and its end-of-turn token half
+// a response more. A mask is a struct with a call that takes one target token; it joins with && || ! * + like the
+// others.
 #include <gradwire/datum.hpp>
 
 #include <cstdio>

@@ -50,9 +50,11 @@ BOOST_AUTO_TEST_CASE(vectors_blocks_and_products_are_columns) {
   const Eigen::VectorXf vector = table.row(0).transpose().cast<float>();
   CHECK_SAME(values_of(datum{parts(), old_logprobs = vector}, "old_logprobs"), (reals{-1, -2, -3}));
   CHECK_SAME(values_of(datum{parts(), old_logprobs = table.row(1)}, "old_logprobs"), (reals{-4, -5, -6}));  // strided
-  CHECK_SAME(values_of(datum{parts(), old_logprobs = table.col(2)}, "old_logprobs"), (reals{0, -3, -6}));  // the response's
+  CHECK_SAME(values_of(datum{parts(), old_logprobs = table.col(2)}, "old_logprobs"),
+             (reals{0, -3, -6}));  // the response's
   const Eigen::Vector2d factors(1, 10);
-  CHECK_SAME(values_of(datum{parts(), old_logprobs = table.transpose() * factors}, "old_logprobs"), (reals{-41, -52, -63}));
+  CHECK_SAME(values_of(datum{parts(), old_logprobs = table.transpose() * factors}, "old_logprobs"),
+             (reals{-41, -52, -63}));
   CHECK_SAME(values_of(datum{parts(), weights = vector.array() < -1.5f}, "weights"), (reals{0, 1, 1}));
   const Eigen::VectorXi ids = Eigen::Vector2i(7, 8);
   const datum d{prompt(ids) + response((ids.array() + 10).matrix())};
@@ -86,7 +88,8 @@ BOOST_AUTO_TEST_CASE(a_batch_takes_advantages_of_its_sequences_and_ragged_rows) 
   const Eigen::Array3d rewards(1, 2, 6);
   const auto more = with(advantage = rewards - rewards.mean(), data);
   CHECK_SAME(reals(more.data(advantage), more.data(advantage) + 3), (reals{-2, -1, 3}));
-  const std::vector<Eigen::VectorXf> ragged{Eigen::Vector3f(-1, -2, -3), Eigen::VectorXf::Constant(1, -4), Eigen::Vector2f(-5, -6)};
+  const std::vector<Eigen::VectorXf> ragged{Eigen::Vector3f(-1, -2, -3), Eigen::VectorXf::Constant(1, -4),
+                                            Eigen::Vector2f(-5, -6)};
   const auto known = with(ref_logprobs = ragged, data);
   BOOST_TEST(known.column(ref_logprobs)[0][2] == -3);
   BOOST_TEST(known.column(ref_logprobs)[2][0] == 0);
@@ -94,8 +97,8 @@ BOOST_AUTO_TEST_CASE(a_batch_takes_advantages_of_its_sequences_and_ragged_rows) 
 }
 
 BOOST_AUTO_TEST_CASE(columns_and_rows_are_maps_without_a_copy) {
-  const datum d{parts(), old_logprobs = {-1, -2, -3}, advantage = 2, candidates = matrix(std::vector<int>{1, 2, 3, 4, 5, 6}, 2),
-                candidate_logprobs = {1, 2, 3, 4, 5, 6}};
+  const datum d{parts(), old_logprobs = {-1, -2, -3}, advantage = 2,
+                candidates = matrix(std::vector<int>{1, 2, 3, 4, 5, 6}, 2), candidate_logprobs = {1, 2, 3, 4, 5, 6}};
   const batch data{d, d};
   const auto row = as_eigen(data.column(old_logprobs), 1);
   BOOST_TEST(row.data() == data.data(old_logprobs) + 16);
@@ -126,8 +129,14 @@ BOOST_AUTO_TEST_CASE(a_column_is_viewed_by_its_extent) {
 }
 
 BOOST_AUTO_TEST_CASE(lengths_and_values_are_checked_as_for_any_range) {
-  CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = 2 * Eigen::Array4d::Ones()}; }), -1, -1, "old_logprobs", "4");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = Eigen::Array3d(1, 0, 1).log()}; }), -1, 1, "old_logprobs", "-inf");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), old_logprobs = 2 * Eigen::Array4d::Ones()};
+                   }),
+                   -1, -1, "old_logprobs", "4");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), old_logprobs = Eigen::Array3d(1, 0, 1).log()};
+                   }),
+                   -1, 1, "old_logprobs", "-inf");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

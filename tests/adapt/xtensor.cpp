@@ -64,8 +64,10 @@ BOOST_AUTO_TEST_CASE(containers_and_views_are_columns) {
   const xt::xarray<double> table{{-1, -2, -3}, {-4, -5, -6}};
   CHECK_SAME(values_of(datum{parts(), old_logprobs = row}, "old_logprobs"), (reals{-1, -2, -3}));
   CHECK_SAME(values_of(datum{parts(), old_logprobs = xt::row(table, 1)}, "old_logprobs"), (reals{-4, -5, -6}));
-  CHECK_SAME(values_of(datum{parts(), old_logprobs = xt::col(table, 2)}, "old_logprobs"), (reals{0, -3, -6}));  // the response's
-  CHECK_SAME(values_of(datum{parts(), old_logprobs = xt::view(table, 1, xt::range(0, 3, 2))}, "old_logprobs"), (reals{0, -4, -6}));
+  CHECK_SAME(values_of(datum{parts(), old_logprobs = xt::col(table, 2)}, "old_logprobs"),
+             (reals{0, -3, -6}));  // the response's
+  CHECK_SAME(values_of(datum{parts(), old_logprobs = xt::view(table, 1, xt::range(0, 3, 2))}, "old_logprobs"),
+             (reals{0, -4, -6}));
   CHECK_SAME(values_of(datum{parts(), weights = row < -1.5f}, "weights"), (reals{0, 1, 1}));
   const xt::xtensor<int, 1> ids{7, 8};
   const datum d{prompt(ids) + response(ids + 10)};
@@ -115,8 +117,8 @@ BOOST_AUTO_TEST_CASE(a_batch_takes_advantages_of_its_sequences_and_ragged_rows) 
 }
 
 BOOST_AUTO_TEST_CASE(columns_and_rows_are_arrays_without_a_copy) {
-  const datum d{parts(), old_logprobs = {-1, -2, -3}, advantage = 2, candidates = matrix(std::vector<int>{1, 2, 3, 4, 5, 6}, 2),
-                candidate_logprobs = {1, 2, 3, 4, 5, 6}};
+  const datum d{parts(), old_logprobs = {-1, -2, -3}, advantage = 2,
+                candidates = matrix(std::vector<int>{1, 2, 3, 4, 5, 6}, 2), candidate_logprobs = {1, 2, 3, 4, 5, 6}};
   const batch data{d, d};
   const auto row = as_xtensor(data.column(old_logprobs), 1);
   BOOST_TEST(&row(0) == data.data(old_logprobs) + 16);

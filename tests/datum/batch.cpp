@@ -65,13 +65,15 @@ void check_layout(const Batch& data) {
       const std::size_t next = s + 1 < shape.sequences() ? shape.offset[s + 1] : shape.padded();
       BOOST_TEST(zero_bytes(values + shape.offset[s] + shape.length[s], values + next));
     }
-    BOOST_TEST(zero_bytes(values + shape.padded(), reinterpret_cast<const unsigned char*>(values + shape.padded()) + 64));
+    BOOST_TEST(
+        zero_bytes(values + shape.padded(), reinterpret_cast<const unsigned char*>(values + shape.padded()) + 64));
   };
   per_token_column(data.data(weights));
   per_token_column(data.data(old_logprobs));
   const T* advantages = data.data(advantage);
   BOOST_TEST(reinterpret_cast<std::uintptr_t>(advantages) % 64 == 0u);
-  BOOST_TEST(zero_bytes(advantages + shape.sequences(), reinterpret_cast<const unsigned char*>(advantages + shape.sequences()) + 64));
+  BOOST_TEST(zero_bytes(advantages + shape.sequences(),
+                        reinterpret_cast<const unsigned char*>(advantages + shape.sequences()) + 64));
 
   const void* bases[] = {data.data(weights), data.data(old_logprobs), advantages};
   for (auto* a : bases) {
@@ -92,9 +94,12 @@ BOOST_AUTO_TEST_CASE(rows_are_ragged_contiguous_and_padded_to_lane_blocks) {
   static_assert(std::is_same_v<decltype(data)::value_type, float>);
   check_layout(data);
   const layout& shape = data.shape();
-  CHECK_SAME(std::vector<std::size_t>(shape.offset.begin(), shape.offset.end()), (std::vector<std::size_t>{0, 16, 32, 64, 80}));
-  CHECK_SAME(std::vector<std::size_t>(shape.length.begin(), shape.length.end()), (std::vector<std::size_t>{3, 16, 17, 1, 33}));
-  CHECK_SAME(std::vector<std::size_t>(shape.group_begin.begin(), shape.group_begin.end()), (std::vector<std::size_t>{0, 2, 3, 5}));
+  CHECK_SAME(std::vector<std::size_t>(shape.offset.begin(), shape.offset.end()),
+             (std::vector<std::size_t>{0, 16, 32, 64, 80}));
+  CHECK_SAME(std::vector<std::size_t>(shape.length.begin(), shape.length.end()),
+             (std::vector<std::size_t>{3, 16, 17, 1, 33}));
+  CHECK_SAME(std::vector<std::size_t>(shape.group_begin.begin(), shape.group_begin.end()),
+             (std::vector<std::size_t>{0, 2, 3, 5}));
   BOOST_TEST(shape.tokens() == 70u);
   BOOST_TEST(shape.padded() == 128u);
   BOOST_TEST(shape.candidates() == 0u);
@@ -108,7 +113,9 @@ BOOST_AUTO_TEST_CASE(rows_are_ragged_contiguous_and_padded_to_lane_blocks) {
 BOOST_AUTO_TEST_CASE(random_batches_keep_the_layout_in_float_and_double) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
-    std::vector<datum_group<field_list<std::remove_const_t<decltype(old_logprobs)>, std::remove_const_t<decltype(advantage)>>>> groups;
+    std::vector<
+        datum_group<field_list<std::remove_const_t<decltype(old_logprobs)>, std::remove_const_t<decltype(advantage)>>>>
+        groups;
     std::vector<std::size_t> lengths;
     for (unsigned g = 0; g < 1 + random() % 5; ++g) {
       std::vector<datum_of<old_logprobs, advantage>> members;
@@ -202,7 +209,8 @@ BOOST_AUTO_TEST_CASE(weights_are_summed_in_double_per_sequence_and_over_the_batc
 
 BOOST_AUTO_TEST_CASE(candidates_are_stored_in_planes) {
   const std::vector<std::vector<int>> ids{{1, 2, 3}, {4, 5, 6}};
-  const datum a{prompt({1, 2, 3}), candidates = ids, candidate_logprobs = {10, 11, 12, 20, 21, 22}, weights = all_tokens};
+  const datum a{prompt({1, 2, 3}), candidates = ids, candidate_logprobs = {10, 11, 12, 20, 21, 22},
+                weights = all_tokens};
   const datum b{prompt({1, 2}), candidates = {7, 8, 9}, candidate_logprobs = {30, 31, 32}, weights = all_tokens};
   const batch data{group(a, b)};
   BOOST_TEST(data.shape().candidates() == 3u);
@@ -217,7 +225,8 @@ BOOST_AUTO_TEST_CASE(candidates_are_stored_in_planes) {
     for (std::size_t t = 17; t < 32; ++t) BOOST_TEST(values[k * 32 + t] == 0);
     BOOST_TEST(data.column(candidate_logprobs).plane(1, k)[0] == expected[k][2]);
   }
-  CHECK_SAME(std::vector<int>(data.candidate_tokens(0).begin(), data.candidate_tokens(0).end()), (std::vector<int>{1, 2, 3, 4, 5, 6}));
+  CHECK_SAME(std::vector<int>(data.candidate_tokens(0).begin(), data.candidate_tokens(0).end()),
+             (std::vector<int>{1, 2, 3, 4, 5, 6}));
   CHECK_SAME(std::vector<int>(data.target_tokens(0).begin(), data.target_tokens(0).end()), (std::vector<int>{2, 3}));
 }
 
@@ -228,7 +237,8 @@ BOOST_AUTO_TEST_CASE(everything_a_batch_shows_is_const) {
   static_assert(std::is_same_v<decltype(std::declval<type&>().weight_sum()), const double*>);
   static_assert(std::is_same_v<decltype(std::declval<type&>().column(weights)[0]), std::span<const float>>);
   static_assert(std::is_same_v<decltype(rows(weights, std::declval<type&>())[0]), std::span<const float>>);
-  static_assert(type::has<std::remove_const_t<decltype(weights)>> && type::has<std::remove_const_t<decltype(advantage)>> &&
+  static_assert(type::has<std::remove_const_t<decltype(weights)>> &&
+                type::has<std::remove_const_t<decltype(advantage)>> &&
                 !type::has<std::remove_const_t<decltype(reward)>>);
 }
 
@@ -287,10 +297,13 @@ BOOST_AUTO_TEST_CASE(whole_numbers_stay_whole) {
   const auto with_id = [](auto id) { return datum{prompt({1, 2}), prompt_id = id}; };
   BOOST_TEST(batch{with_id(16777216)}.data(prompt_id)[0] == 16777216);
   CHECK_DATA_ERROR(caught([&] { batch{with_id(1), with_id(16777217)}; }), 1, -1, "prompt_id", "16777217");
-  BOOST_TEST(says(caught([&] { batch{with_id(16777217)}; }), "is not exact as a float; make the batch with batch_of<double>"));
+  BOOST_TEST(
+      says(caught([&] { batch{with_id(16777217)}; }), "is not exact as a float; make the batch with batch_of<double>"));
   BOOST_TEST(batch_of<double>(with_id(16777217)).data(prompt_id)[0] == 16777217);
-  CHECK_DATA_ERROR(caught([] { batch{datum{prompt({1, 2, 3}), values = std::vector<int>{5, 16777217}}}; }), 0, 1, "values",
-                   "16777217");
+  CHECK_DATA_ERROR(caught([] {
+                     batch{datum{prompt({1, 2, 3}), values = std::vector<int>{5, 16777217}}};
+                   }),
+                   0, 1, "values", "16777217");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

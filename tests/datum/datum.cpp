@@ -80,18 +80,23 @@ BOOST_AUTO_TEST_CASE(a_wrong_length_says_which_of_the_two_it_nearly_is) {
   };
   CHECK_DATA_ERROR(with_values(0), -1, -1, "old_logprobs", "0");
   CHECK_DATA_ERROR(with_values(9), -1, -1, "old_logprobs", "9");
-  BOOST_TEST(says(with_values(2), "2 values, but the datum has 5 targets and 3 response tokens; that is 1 fewer than the "
-                                  "response tokens"));
+  BOOST_TEST(says(with_values(2),
+                  "2 values, but the datum has 5 targets and 3 response tokens; that is 1 fewer than the "
+                  "response tokens"));
   BOOST_TEST(says(with_values(4), "that is 1 fewer than the targets and as many more than the response tokens"));
   BOOST_TEST(says(with_values(6), "one more than the targets: the first token of a sequence is never a target"));
   BOOST_TEST(says(with_values(9), "that is 4 more than the targets"));
-  BOOST_TEST(says(caught([] { datum{prompt({1, 2}), values = {1.0, 2.0, 3.0}}; }), "3 values, but the datum has 1 target; "));
+  BOOST_TEST(says(caught([] {
+                    datum{prompt({1, 2}), values = {1.0, 2.0, 3.0}};
+                  }),
+                  "3 values, but the datum has 1 target; "));
   CHECK_DATA_ERROR(caught([] { datum{parts(), weights = {1, 2}}; }), -1, -1, "weights", "2");
 }
 
 BOOST_AUTO_TEST_CASE(a_response_that_opens_the_sequence_has_one_token_that_is_no_target) {
   const auto opening = [](std::size_t n) {
-    datum{response({1, 2, 3}) + prompt({4, 5}) + response({6}), old_logprobs = std::vector<float>(n, -1), weights = response_only};
+    datum{response({1, 2, 3}) + prompt({4, 5}) + response({6}), old_logprobs = std::vector<float>(n, -1),
+          weights = response_only};
   };
   CHECK_DATA_ERROR(caught([&] { opening(4); }), -1, -1, "old_logprobs", "4");
   BOOST_TEST(says(caught([&] { opening(4); }), "starts with a response token, which is never a target"));
@@ -107,20 +112,32 @@ BOOST_AUTO_TEST_CASE(values_for_the_response_only_must_cover_every_weighted_toke
 }
 
 BOOST_AUTO_TEST_CASE(a_value_must_be_finite_only_where_its_weight_is_not_0) {
-  CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = {-1, -2, missing, -4, -5}}; }), -1, 2, "old_logprobs", "nan");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), old_logprobs = {-1, -2, missing, -4, -5}};
+                   }),
+                   -1, 2, "old_logprobs", "nan");
   CHECK_DATA_ERROR(caught([] { datum{parts(), old_logprobs = {-2, -inf, -5}}; }), -1, 2, "old_logprobs", "-inf");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), token_advantage = std::vector<float>{1, 1, 1, 1, float(inf)}}; }), -1, 4,
-                   "token_advantage", "inf");
-  BOOST_TEST(says(caught([] { datum{parts(), values = {0, missing, 0, 0, 0}}; }), "the value is nan where the weight is not 0"));
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), token_advantage = std::vector<float>{1, 1, 1, 1, float(inf)}};
+                   }),
+                   -1, 4, "token_advantage", "inf");
+  BOOST_TEST(says(caught([] {
+                    datum{parts(), values = {0, missing, 0, 0, 0}};
+                  }),
+                  "the value is nan where the weight is not 0"));
   // Tokens 0 and 3 are the prompt's.
   const datum d{parts(), old_logprobs = {missing, -2, -3, inf, -5}};
   BOOST_TEST(values_of(d, "logprobs")[3] == inf);
-  BOOST_CHECK_NO_THROW((datum{parts(), old_logprobs = {missing, -2, missing, missing, -5}, weights = {0, 1, 0, 0, -1}}));
+  BOOST_CHECK_NO_THROW(
+      (datum{parts(), old_logprobs = {missing, -2, missing, missing, -5}, weights = {0, 1, 0, 0, -1}}));
 }
 
 BOOST_AUTO_TEST_CASE(a_sequence_value_must_be_finite_unless_every_token_is_masked) {
   CHECK_DATA_ERROR(caught([] { datum{parts(), advantage = missing}; }), -1, -1, "advantage", "nan");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), advantage = -inf, weights = {0, 0, 0, 0, 2}}; }), -1, -1, "advantage", "-inf");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), advantage = -inf, weights = {0, 0, 0, 0, 2}};
+                   }),
+                   -1, -1, "advantage", "-inf");
   BOOST_CHECK_NO_THROW((datum{parts(), advantage = missing, weights = {0, 0, 0, 0, 0}}));
 }
 
@@ -176,20 +193,40 @@ BOOST_AUTO_TEST_CASE(explicit_targets_may_be_k_a_token) {
 BOOST_AUTO_TEST_CASE(candidates_that_do_not_fit) {
   CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = {1, 2, 3, 4}}; }), -1, -1, "candidates", "4");
   CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = std::vector<int>(15, 1)}; }), -1, -1, "candidates", "15");
-  BOOST_TEST(says(caught([] { datum{parts(), candidates = std::vector<int>(15, 1)}; }),
-                  "15 values can be 3 candidates a target or 5 a response token; say which with matrix(values, candidates)"));
-  CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = std::vector<std::vector<int>>{{1, 2}, {3}}}; }), -1, 1,
-                   "candidates", "1");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = std::vector<std::vector<int>>{}}; }), -1, -1, "candidates", "");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = matrix(std::vector<int>(8, 1), 2)}; }), -1, -1, "candidates", "4");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = matrix(std::vector<int>(7, 1), 2)}; }), -1, -1, "candidates", "7");
+  BOOST_TEST(
+      says(caught([] {
+             datum{parts(), candidates = std::vector<int>(15, 1)};
+           }),
+           "15 values can be 3 candidates a target or 5 a response token; say which with matrix(values, candidates)"));
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), candidates = std::vector<std::vector<int>>{{1, 2}, {3}}};
+                   }),
+                   -1, 1, "candidates", "1");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), candidates = std::vector<std::vector<int>>{}};
+                   }),
+                   -1, -1, "candidates", "");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), candidates = matrix(std::vector<int>(8, 1), 2)};
+                   }),
+                   -1, -1, "candidates", "4");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), candidates = matrix(std::vector<int>(7, 1), 2)};
+                   }),
+                   -1, -1, "candidates", "7");
   CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = {1, 2, 3, -4, 5}}; }), -1, 3, "candidates", "-4");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), candidate_logprobs = {1, 2, 3, 4, 5}}; }), -1, -1, "candidate_logprobs", "");
-  CHECK_DATA_ERROR(caught([] { datum{parts(), candidates = matrix(std::vector<int>(10, 1), 2), candidate_logprobs = {1, 2, 3}}; }),
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), candidate_logprobs = {1, 2, 3, 4, 5}};
+                   }),
+                   -1, -1, "candidate_logprobs", "");
+  CHECK_DATA_ERROR(caught([] {
+                     datum{parts(), candidates = matrix(std::vector<int>(10, 1), 2), candidate_logprobs = {1, 2, 3}};
+                   }),
                    -1, -1, "candidate_logprobs", "3");
   // Token 2, candidate 1.
   const auto thrown = caught([] {
-    datum{parts(), candidates = matrix(std::vector<int>(10, 1), 2), candidate_logprobs = {0, missing, 0, 0, 0, missing, 0, 0, 0, 0}};
+    datum{parts(), candidates = matrix(std::vector<int>(10, 1), 2),
+          candidate_logprobs = {0, missing, 0, 0, 0, missing, 0, 0, 0, 0}};
   });
   CHECK_DATA_ERROR(thrown, -1, 2, "candidate_logprobs", "nan");
   BOOST_TEST(says(thrown, "at candidate 1"));

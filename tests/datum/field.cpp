@@ -35,7 +35,8 @@ void check_field(F, std::string_view name, std::string_view wire_name, extent le
 BOOST_AUTO_TEST_SUITE(field_names)
 
 BOOST_AUTO_TEST_CASE(extents_are_ordered_from_fine_to_coarse) {
-  static_assert(per_candidate < per_token && per_token < per_sequence && per_sequence < per_group && per_group < per_batch);
+  static_assert(per_candidate < per_token && per_token < per_sequence && per_sequence < per_group &&
+                per_group < per_batch);
   BOOST_TEST(std::string_view(to_string(per_candidate)) == "per candidate");
   BOOST_TEST(std::string_view(to_string(per_batch)) == "per batch");
 }

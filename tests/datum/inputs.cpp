@@ -85,7 +85,8 @@ BOOST_AUTO_TEST_CASE(stored_values_are_seen_without_a_copy) {
 }
 
 BOOST_AUTO_TEST_CASE(candidates_are_seen_row_major) {
-  const datum d{prompt({1, 2, 3}), candidates = {1, 2, 3, 4}, candidate_logprobs = {10, 11, 20, 21}, weights = all_tokens};
+  const datum d{prompt({1, 2, 3}), candidates = {1, 2, 3, 4}, candidate_logprobs = {10, 11, 20, 21},
+                weights = all_tokens};
   const batch data{d, d};
   const auto check = [](const auto& inputs) {
     const auto found = inputs["candidate_logprobs"];
@@ -107,8 +108,9 @@ BOOST_AUTO_TEST_CASE(a_missing_name_lists_those_that_are_there) {
   BOOST_TEST(!data[0].loss_fn_inputs.contains("mask"));
   const auto thrown = caught([&] { data[0].loss_fn_inputs.at("mask"); });
   CHECK_DATA_ERROR(thrown, -1, -1, "", "mask");
-  BOOST_TEST(says(thrown, "there is no loss input \"mask\"; there are target_tokens, weights, old_logprobs (on the wire: "
-                          "logprobs), advantage (on the wire: advantages)"));
+  BOOST_TEST(says(thrown,
+                  "there is no loss input \"mask\"; there are target_tokens, weights, old_logprobs (on the wire: "
+                  "logprobs), advantage (on the wire: advantages)"));
   BOOST_TEST(says(caught([&] { data[0].loss_fn_inputs["mask"]; }), "there is no loss input"));
 }
 

@@ -46,19 +46,20 @@ BOOST_AUTO_TEST_CASE(naming_a_column_copies_an_lvalue_moves_an_rvalue_and_borrow
   std::vector<float> values(large);
   const void* const memory = values.data();
   BOOST_TEST(large_allocations_of([&] {
-    const auto column = (old_logprobs = values);
-    BOOST_TEST(column.values.data != memory);
-  }) == 1u);
+               const auto column = (old_logprobs = values);
+               BOOST_TEST(column.values.data != memory);
+             }) == 1u);
   BOOST_TEST(large_allocations_of([&] {
-    const auto column = (old_logprobs = view(values));
-    BOOST_TEST(column.values.data == memory);
-  }) == 0u);
+               const auto column = (old_logprobs = view(values));
+               BOOST_TEST(column.values.data == memory);
+             }) == 0u);
   const std::vector<float>& constant = values;
-  BOOST_TEST(large_allocations_of([&] { (void)(old_logprobs = std::span(constant)); }) == 1u);  // a span owns nothing to move
+  BOOST_TEST(large_allocations_of([&] { (void)(old_logprobs = std::span(constant)); }) ==
+             1u);  // a span owns nothing to move
   BOOST_TEST(large_allocations_of([&] {
-    const auto column = (old_logprobs = std::move(values));
-    BOOST_TEST(column.values.data == memory);
-  }) == 0u);
+               const auto column = (old_logprobs = std::move(values));
+               BOOST_TEST(column.values.data == memory);
+             }) == 0u);
   BOOST_TEST(values.empty());
 }
 
@@ -66,9 +67,10 @@ BOOST_AUTO_TEST_CASE(a_datum_keeps_what_was_moved_into_it) {
   std::vector<std::int32_t> question(large), answer(large);
   std::vector<double> sampled(2 * large - 1);
   // The weights (1) and the tokens, joined (1); nothing for the column.
-  BOOST_TEST(large_allocations_of([&] {
-    const datum d{prompt(std::move(question)) + response(std::move(answer)), old_logprobs = std::move(sampled)};
-  }) == 2u);
+  BOOST_TEST(
+      large_allocations_of([&] {
+        const datum d{prompt(std::move(question)) + response(std::move(answer)), old_logprobs = std::move(sampled)};
+      }) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(parts_that_are_lvalues_are_copied_once_more) {
@@ -99,12 +101,12 @@ BOOST_AUTO_TEST_CASE(copies_of_datums_and_batches_share) {
 
 BOOST_AUTO_TEST_CASE(a_batch_has_one_allocation_a_column_and_shares_the_tokens) {
   std::vector<std::int32_t> ids(large);
-  const datum d{prompt(view(ids)), old_logprobs = std::vector<float>(large - 1), ref_logprobs = std::vector<float>(large - 1),
-                advantage = 1};
+  const datum d{prompt(view(ids)), old_logprobs = std::vector<float>(large - 1),
+                ref_logprobs = std::vector<float>(large - 1), advantage = 1};
   BOOST_TEST(large_allocations_of([&] {
-    const batch data{group(d, d), group(d)};
-    BOOST_TEST(data.input_tokens(2).data() == d.model_input.data());
-  }) == 3u);  // weights, old_logprobs, ref_logprobs
+               const batch data{group(d, d), group(d)};
+               BOOST_TEST(data.input_tokens(2).data() == d.model_input.data());
+             }) == 3u);  // weights, old_logprobs, ref_logprobs
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_outlives_its_datums_and_a_datum_of_it_outlives_the_batch) {
@@ -132,13 +134,13 @@ BOOST_AUTO_TEST_CASE(with_shares_every_other_column) {
   const batch data{d};
   std::vector<float> reference(large - 1);
   BOOST_TEST(large_allocations_of([&] {
-    const auto more = with(ref_logprobs = view(reference), data);
-    BOOST_TEST(more.data(old_logprobs) == data.data(old_logprobs));
-    BOOST_TEST(more.data(weights) == data.data(weights));
-    BOOST_TEST(more.weight_sum() == data.weight_sum());
-    BOOST_TEST(more.input_tokens(0).data() == data.input_tokens(0).data());
-    BOOST_TEST(&more.shape() == &data.shape());
-  }) == 1u);
+               const auto more = with(ref_logprobs = view(reference), data);
+               BOOST_TEST(more.data(old_logprobs) == data.data(old_logprobs));
+               BOOST_TEST(more.data(weights) == data.data(weights));
+               BOOST_TEST(more.weight_sum() == data.weight_sum());
+               BOOST_TEST(more.input_tokens(0).data() == data.input_tokens(0).data());
+               BOOST_TEST(&more.shape() == &data.shape());
+             }) == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_column_of_the_same_layout_is_shared_without_a_copy) {
@@ -147,9 +149,9 @@ BOOST_AUTO_TEST_CASE(a_column_of_the_same_layout_is_shared_without_a_copy) {
   writable_column<float> forward(data.layout_handle(), per_token);
   column<float> finished = std::move(forward);
   BOOST_TEST(large_allocations_of([&] {
-    const auto more = with(logprobs = finished, data);
-    BOOST_TEST(more.data(logprobs) == finished.data());
-  }) == 0u);
+               const auto more = with(logprobs = finished, data);
+               BOOST_TEST(more.data(logprobs) == finished.data());
+             }) == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -81,7 +81,8 @@ BOOST_AUTO_TEST_CASE(the_first_token_is_never_a_target_even_of_a_response) {
 
 BOOST_AUTO_TEST_CASE(datums_of_one_and_of_three_turns_have_one_type) {
   const datum one{prompt({1, 2}) + response({3}), advantage = 1};
-  const datum three{prompt({1}) + response({2}) + prompt({3}) + response({4}) + prompt({5}) + response({6}), advantage = 2};
+  const datum three{prompt({1}) + response({2}) + prompt({3}) + response({4}) + prompt({5}) + response({6}),
+                    advantage = 2};
   static_assert(std::is_same_v<decltype(one), decltype(three)>);
   const batch data{one, three};
   BOOST_TEST(data.size() == 2u);
@@ -157,8 +158,14 @@ BOOST_AUTO_TEST_CASE(a_bad_token_id_is_named_by_its_place_in_the_sequence) {
 
 BOOST_AUTO_TEST_CASE(explicit_targets_have_the_input_s_length) {
   CHECK_DATA_ERROR(caught([] { datum{model_input({1, 2, 3}), target_tokens = {2, 3}}; }), -1, -1, "target_tokens", "2");
-  CHECK_DATA_ERROR(caught([] { datum{model_input({1, 2, 3}), target_tokens = {2, 3, 4, 5}}; }), -1, -1, "target_tokens", "4");
-  BOOST_TEST(says(caught([] { datum{model_input({1, 2}), target_tokens = {2}}; }), "1 target tokens for 2 input tokens"));
+  CHECK_DATA_ERROR(caught([] {
+                     datum{model_input({1, 2, 3}), target_tokens = {2, 3, 4, 5}};
+                   }),
+                   -1, -1, "target_tokens", "4");
+  BOOST_TEST(says(caught([] {
+                    datum{model_input({1, 2}), target_tokens = {2}};
+                  }),
+                  "1 target tokens for 2 input tokens"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -74,7 +74,8 @@ BOOST_AUTO_TEST_CASE(rows_of_the_response_are_placed) {
 
 BOOST_AUTO_TEST_CASE(coarser_fields_take_one_value_each_or_one_for_all) {
   const auto data = make();
-  const auto more = with(reward = std::vector<int>{1, 2, 3}, baseline = {0.5, -0.5}, temperature = 0.7f, advantage = 2, data);
+  const auto more =
+      with(reward = std::vector<int>{1, 2, 3}, baseline = {0.5, -0.5}, temperature = 0.7f, advantage = 2, data);
   CHECK_SAME(reals(more.data(reward), more.data(reward) + 3), (reals{1, 2, 3}));
   CHECK_SAME(reals(more.data(advantage), more.data(advantage) + 3), (reals{2, 2, 2}));
   CHECK_SAME(reals(more.data(baseline), more.data(baseline) + 2), (reals{0.5, -0.5}));
@@ -119,7 +120,8 @@ BOOST_AUTO_TEST_CASE(new_weights_may_not_uncover_what_is_missing) {
   const datum placed{prompt({1, 2}) + response({3, 4}), old_logprobs = {-2, -3}};
   const batch more{datum{prompt({1, 2}), old_logprobs = {-1}}, placed};
   CHECK_DATA_ERROR(caught([&] { with(weights = all_tokens, more); }), 1, 0, "old_logprobs", "");
-  const auto reference = with(ref_logprobs = ragged{{-1}, {-2, -3}}, batch{datum{prompt({1, 2})}, datum{prompt({1, 2}) + response({3, 4})}});
+  const auto reference = with(ref_logprobs = ragged{{-1}, {-2, -3}},
+                              batch{datum{prompt({1, 2})}, datum{prompt({1, 2}) + response({3, 4})}});
   CHECK_DATA_ERROR(caught([&] { with(weights = all_tokens, reference); }), 1, 0, "ref_logprobs", "");
   BOOST_CHECK_NO_THROW(with(weights = 2 * response_only, reference));
 }
@@ -139,8 +141,9 @@ BOOST_AUTO_TEST_CASE(a_column_of_the_same_layout_fits_any_field_of_its_extent) {
   const auto again = with(old_logprobs = more.column(logprobs), make());  // another batch of the same lengths
   CHECK_SAME(row(again, old_logprobs, 1), (reals{-1, -1}));
   // Another value type is converted.
-  const auto precise = with(old_logprobs = finished, batch_of<double>(datum{prompt({1, 2}) + response({3, 4})},
-                                                                       datum{prompt({1, 2}) + response({3})}, datum{prompt({1, 2})}) );
+  const auto precise =
+      with(old_logprobs = finished, batch_of<double>(datum{prompt({1, 2}) + response({3, 4})},
+                                                     datum{prompt({1, 2}) + response({3})}, datum{prompt({1, 2})}));
   BOOST_TEST(precise.data(old_logprobs)[16] == -1.0);
 }
 
@@ -153,10 +156,11 @@ BOOST_AUTO_TEST_CASE(no_two_columns_of_a_batch_agree_modulo_4096) {
     }
     return column<float>(std::move(forward));
   };
-  const auto more = with(logprobs = made(1), ref_logprobs = made(2), teacher_logprobs = made(3), sampler_logprobs = made(4),
-                         values = made(5), returns = made(6), data);
-  const void* bases[] = {more.data(weights),          more.data(old_logprobs),     more.data(logprobs), more.data(ref_logprobs),
-                         more.data(teacher_logprobs), more.data(sampler_logprobs), more.data(values),   more.data(returns)};
+  const auto more = with(logprobs = made(1), ref_logprobs = made(2), teacher_logprobs = made(3),
+                         sampler_logprobs = made(4), values = made(5), returns = made(6), data);
+  const void* bases[] = {more.data(weights),      more.data(old_logprobs),     more.data(logprobs),
+                         more.data(ref_logprobs), more.data(teacher_logprobs), more.data(sampler_logprobs),
+                         more.data(values),       more.data(returns)};
   for (auto* a : bases) {
     for (auto* b : bases) {
       if (a != b) BOOST_TEST(reinterpret_cast<std::uintptr_t>(a) % 4096 != reinterpret_cast<std::uintptr_t>(b) % 4096);
@@ -173,23 +177,39 @@ BOOST_AUTO_TEST_CASE(candidates_come_flat_or_a_row_a_sequence) {
   const auto flat = with(candidate_logprobs = {1, 2, 3, 4, 5, 6}, data);
   const auto by_rows = with(candidate_logprobs = ragged{{1, 2, 3, 4}, {5, 6}}, data);
   for (const auto& more : {flat, by_rows}) {
-    CHECK_SAME(reals(more.column(candidate_logprobs).plane(0, 1).begin(), more.column(candidate_logprobs).plane(0, 1).end()),
-               (reals{2, 4}));
+    CHECK_SAME(
+        reals(more.column(candidate_logprobs).plane(0, 1).begin(), more.column(candidate_logprobs).plane(0, 1).end()),
+        (reals{2, 4}));
     BOOST_TEST(more.column(candidate_logprobs).plane(1, 0)[0] == 5);
   }
-  CHECK_DATA_ERROR(caught([&] { with(candidate_logprobs = ragged{{1, 2, 3}, {5, 6}}, data); }), 0, -1, "candidate_logprobs", "3");
+  CHECK_DATA_ERROR(caught([&] {
+                     with(candidate_logprobs = ragged{{1, 2, 3}, {5, 6}}, data);
+                   }),
+                   0, -1, "candidate_logprobs", "3");
   CHECK_DATA_ERROR(caught([&] { with(candidate_logprobs = {1, 2, 3, 4}, data); }), -1, -1, "candidate_logprobs", "4");
-  CHECK_DATA_ERROR(caught([&] { with(candidate_logprobs = ragged{{1, missing, 3, 4}, {5, 6}}, data); }), 0, 0, "candidate_logprobs", "nan");
+  CHECK_DATA_ERROR(caught([&] {
+                     with(candidate_logprobs = ragged{{1, missing, 3, 4}, {5, 6}}, data);
+                   }),
+                   0, 0, "candidate_logprobs", "nan");
   CHECK_DATA_ERROR(caught([] { with(candidate_logprobs = {1, 2}, make()); }), -1, -1, "candidate_logprobs", "");
 }
 
 BOOST_AUTO_TEST_CASE(wrong_shapes_are_refused_by_name) {
   const auto data = make();
   CHECK_DATA_ERROR(caught([&] { with(ref_logprobs = ragged{{1, 2, 3}, {4, 5}}, data); }), -1, -1, "ref_logprobs", "2");
-  BOOST_TEST(says(caught([&] { with(ref_logprobs = ragged{{1, 2, 3}, {4, 5}}, data); }), "2 rows, but the batch has 3 sequences"));
-  CHECK_DATA_ERROR(caught([&] { with(ref_logprobs = ragged{{1, 2, 3}, {4, 5, 6}, {7}}, data); }), 1, -1, "ref_logprobs", "3");
+  BOOST_TEST(says(caught([&] {
+                    with(ref_logprobs = ragged{{1, 2, 3}, {4, 5}}, data);
+                  }),
+                  "2 rows, but the batch has 3 sequences"));
+  CHECK_DATA_ERROR(caught([&] {
+                     with(ref_logprobs = ragged{{1, 2, 3}, {4, 5, 6}, {7}}, data);
+                   }),
+                   1, -1, "ref_logprobs", "3");
   CHECK_DATA_ERROR(caught([&] { with(ref_logprobs = {1, 2, 3, 4, 5}, data); }), -1, -1, "ref_logprobs", "5");
-  BOOST_TEST(says(caught([&] { with(ref_logprobs = {1, 2, 3, 4, 5}, data); }), "5 values, but the batch has 6 targets"));
+  BOOST_TEST(says(caught([&] {
+                    with(ref_logprobs = {1, 2, 3, 4, 5}, data);
+                  }),
+                  "5 values, but the batch has 6 targets"));
   CHECK_DATA_ERROR(caught([&] { with(reward = {1, 2}, data); }), -1, -1, "reward", "2");
   BOOST_TEST(says(caught([&] { with(reward = {1, 2}, data); }), "2 values, but the batch has 3 sequences"));
   BOOST_TEST(says(caught([&] { with(baseline = {1, 2, 3}, data); }), "3 values, but the batch has 2 groups"));
@@ -198,14 +218,21 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_are_refused_by_name) {
 
 BOOST_AUTO_TEST_CASE(values_must_be_finite_where_they_count) {
   const auto data = make();
-  CHECK_DATA_ERROR(caught([&] { with(ref_logprobs = ragged{{0, 1, 2}, {0, float(missing)}, {0}}, data); }), 1, 1, "ref_logprobs", "nan");
-  BOOST_CHECK_NO_THROW(with(ref_logprobs = ragged{{float(missing), 1, 2}, {float(missing), 1}, {float(missing)}}, data));
+  CHECK_DATA_ERROR(caught([&] {
+                     with(ref_logprobs = ragged{{0, 1, 2}, {0, float(missing)}, {0}}, data);
+                   }),
+                   1, 1, "ref_logprobs", "nan");
+  BOOST_CHECK_NO_THROW(
+      with(ref_logprobs = ragged{{float(missing), 1, 2}, {float(missing), 1}, {float(missing)}}, data));
   CHECK_DATA_ERROR(caught([&] { with(reward = {1, missing, 2}, data); }), 1, -1, "reward", "nan");
   BOOST_CHECK_NO_THROW(with(reward = {1, 2, missing}, data));  // sequence 2 is masked
   CHECK_DATA_ERROR(caught([&] { with(baseline = {missing, 0}, data); }), 0, -1, "baseline", "nan");
   BOOST_CHECK_NO_THROW(with(baseline = {0, missing}, data));
   CHECK_DATA_ERROR(caught([&] { with(temperature = missing, data); }), -1, -1, "temperature", "nan");
-  CHECK_DATA_ERROR(caught([&] { with(weights = ragged{{0, 1, 1}, {0, float(missing)}, {0}}, data); }), 1, 1, "weights", "nan");
+  CHECK_DATA_ERROR(caught([&] {
+                     with(weights = ragged{{0, 1, 1}, {0, float(missing)}, {0}}, data);
+                   }),
+                   1, 1, "weights", "nan");
   CHECK_DATA_ERROR(caught([&] { with(weights = missing * response_only, data); }), 0, 1, "weights", "nan");
   CHECK_DATA_ERROR(caught([&] { with(reward = {1., 1e39, 1.}, data); }), 1, -1, "reward", "1e+39");
 }
@@ -215,9 +242,11 @@ BOOST_AUTO_TEST_CASE(a_column_of_another_batch_must_have_its_shape) {
   const batch other{datum{prompt({1, 2, 3})}, datum{prompt({1, 2, 3})}, datum{prompt({1, 2})}};
   const auto thrown = caught([&] { with(values = other.column(weights), data); });
   BOOST_TEST((thrown.kind() == errc::data));
-  const batch same_groups{group(datum{prompt({1, 2, 3, 4})}, datum{prompt({1, 2, 3, 4})}), group(datum{prompt({1, 2})})};
+  const batch same_groups{group(datum{prompt({1, 2, 3, 4})}, datum{prompt({1, 2, 3, 4})}),
+                          group(datum{prompt({1, 2})})};
   CHECK_DATA_ERROR(caught([&] { with(values = same_groups.column(weights), data); }), 1, -1, "values", "3");
-  BOOST_TEST(says(caught([&] { with(values = same_groups.column(weights), data); }), "the column has 3 targets, but the batch 2"));
+  BOOST_TEST(says(caught([&] { with(values = same_groups.column(weights), data); }),
+                  "the column has 3 targets, but the batch 2"));
   const auto rewarded = with(reward = 1, data);
   BOOST_TEST(says(caught([&] { with(values = rewarded.column(reward), data); }),
                   "the field is per token, but the column per sequence"));

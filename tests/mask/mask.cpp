@@ -112,7 +112,8 @@ BOOST_AUTO_TEST_CASE(weighed) {
 
 BOOST_AUTO_TEST_CASE(one_s_own) {
   CHECK_SAME(evaluated(fading{2} * (position < 3)), (reals{1, 1 / 1.5, 1 / 2., 0, 0, 0, 0, 0, 0}));
-  CHECK_SAME(evaluated([](const token_context& token) { return token.token % 2 == 0; }), (reals{1, 0, 1, 0, 1, 0, 0, 1, 0}));
+  CHECK_SAME(evaluated([](const token_context& token) { return token.token % 2 == 0; }),
+             (reals{1, 0, 1, 0, 1, 0, 0, 1, 0}));
   CHECK_SAME(evaluated(mask_by([](const token_context& token) { return token.token > 4; }) && turn(0)),
              (reals{0, 0, 0, 1, 0, 0, 0, 0, 0}));
   BOOST_TEST((caught([] { evaluated(fading{0}); }).details().token == 0));  // 0 / 0

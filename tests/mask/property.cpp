@@ -17,7 +17,7 @@ struct spoken {  // one token, described from outside the library
   int id = 0;
   bool answer = false;
   int part = 0;
-  int inside = 0;     // its number inside the part
+  int inside = 0;  // its number inside the part
   int part_size = 0;
   int turn = -1;
 };
@@ -57,7 +57,8 @@ void compare(const conversation& from, const Mask& mask, Plain&& plain) {
   const auto found = d.loss_fn_inputs["weights"].data;
   const std::size_t targets = from.tokens.size() - 1;
   BOOST_REQUIRE(found.size() == targets);
-  for (std::size_t t = 0; t < targets; ++t) BOOST_TEST(found[t] == double(plain(from.tokens[t + 1], int(t), int(targets))));
+  for (std::size_t t = 0; t < targets; ++t)
+    BOOST_TEST(found[t] == double(plain(from.tokens[t + 1], int(t), int(targets))));
 
   // The same mask over a batch that holds this conversation among others.
   const datum other{prompt({1, 2, 3})};
@@ -91,12 +92,10 @@ BOOST_AUTO_TEST_CASE(masks_equal_a_plain_loop) {
             [&](const spoken& x, int, int) { return x.inside * 2 < x.part_size && x.id <= id; });
     compare(c, position % (n + 1) != 0 && n <= length,
             [&](const spoken&, int t, int size) { return t % (n + 1) != 0 && n <= size; });
-    compare(c, w * response_only + v * is_token(id), [&](const spoken& x, int, int) {
-      return (x.answer ? w : 0) + (x.id == id ? v : 0);
-    });
-    compare(c, w * (turn(k) && position > n) - prompt_only * v, [&](const spoken& x, int t, int) {
-      return (in_turn(x, k) && t > n ? w : 0) + -1.0 * (x.answer ? 0 : v);
-    });
+    compare(c, w * response_only + v * is_token(id),
+            [&](const spoken& x, int, int) { return (x.answer ? w : 0) + (x.id == id ? v : 0); });
+    compare(c, w * (turn(k) && position > n) - prompt_only * v,
+            [&](const spoken& x, int t, int) { return (in_turn(x, k) && t > n ? w : 0) + -1.0 * (x.answer ? 0 : v); });
     compare(c, !(!all_tokens || (part(0) && !part(-1))),
             [&](const spoken& x, int, int) { return !(x.part == 0 && x.part != c.part_count - 1); });
   }

@@ -7,6 +7,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <gradwire/transport/operation.hpp>
+#include <gradwire/transport/server_text.hpp>
 
 using namespace gradwire;
 using action = operation_action::kind;

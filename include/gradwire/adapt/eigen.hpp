@@ -29,7 +29,7 @@ template <class X>
 concept eigen_expression = std::derived_from<X, Eigen::DenseBase<X>>;
 template <class X>
 concept eigen_vector = eigen_expression<X> && std::derived_from<X, Eigen::PlainObjectBase<X>> &&
-                       bool(X::IsVectorAtCompileTime);
+    bool(X::IsVectorAtCompileTime);
 
 }  // namespace detail
 
@@ -39,9 +39,7 @@ struct column_source<Source> {
   static_assert(detail::arithmetic<value>, "gradwire: a column takes an Eigen expression of float, double or integers");
 
   // A vector gives its memory away.
-  static numbers take(Source&& vector)
-    requires detail::eigen_vector<Source>
-  {
+  static numbers take(Source&& vector) requires detail::eigen_vector<Source> {
     detail::shared<detail::boxed<Source>> owner(new detail::boxed<Source>(std::move(vector)));
     const Source& moved = owner->container;
     return {.data = moved.data(),
@@ -76,7 +74,8 @@ auto as_eigen(std::span<T> values) {
 template <class T>
 auto as_eigen(const column<T>& values) {
   if (values.level() <= extent::token) {
-    detail::refuse({}, {}, "a column that is %s has rows; view one: as_eigen(column, sequence)", to_string(values.level()));
+    detail::refuse({}, {}, "a column that is %s has rows; view one: as_eigen(column, sequence)",
+                   to_string(values.level()));
   }
   return as_eigen(std::span<const T>(values.data(), values.size()));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // xtensor arrays as columns and columns as xtensor arrays:
 //
-//   datum{…, old_logprobs = xt::log(probabilities)};                                     // evaluated once, into the column
-//   with(advantage = (rewards - xt::mean(rewards)()) / xt::stddev(rewards)(), data);      // one value a sequence
-//   auto slope = as_xtensor(gradient.slope[i]);                                           // no copy
+//   datum{…, old_logprobs = xt::log(probabilities)};                                     // evaluated once, into the
+//   column with(advantage = (rewards - xt::mean(rewards)()) / xt::stddev(rewards)(), data);      // one value a
+//   sequence auto slope = as_xtensor(gradient.slope[i]);                                           // no copy
 //
 // An expression is read when `field = expression` is, so that nothing it refers to has to live longer. An rvalue
 // container moves, gradwire::view(x) borrows one (a bare view(x) is xt::view). Two dimensions [targets, K] are
@@ -32,13 +32,11 @@
 namespace gradwire::inline v0 {
 
 template <class Source>
-  requires(xt::is_xexpression<Source>::value)
-struct column_source<Source> {
+requires(xt::is_xexpression<Source>::value) struct column_source<Source> {
   // A container gives its memory away.
   template <class Given>
-    requires(!std::is_lvalue_reference_v<Given> && !std::is_const_v<Given> && detail::number_range<Given> &&
-             std::is_base_of_v<xt::xcontainer<Given>, Given>)
-  static numbers take(Given&& container) {
+  requires(!std::is_lvalue_reference_v<Given> && !std::is_const_v<Given> && detail::number_range<Given> &&
+           std::is_base_of_v<xt::xcontainer<Given>, Given>) static numbers take(Given&& container) {
     const std::size_t width = columns_of(container);
     numbers result = detail::take_range(std::move(container));
     result.width = width;
@@ -48,11 +46,13 @@ struct column_source<Source> {
   template <class Given>
   static numbers take(const Given& expression) {
     using value = std::remove_cv_t<typename Given::value_type>;
-    static_assert(detail::arithmetic<value>, "gradwire: a column takes an xtensor expression of float, double or integers");
+    static_assert(detail::arithmetic<value>,
+                  "gradwire: a column takes an xtensor expression of float, double or integers");
     const std::vector<std::size_t> shape(expression.shape().begin(), expression.shape().end());
     const std::size_t size = expression.size();
     auto memory = detail::allocate_compact(size * sizeof(value));
-    auto out = xt::adapt<xt::layout_type::row_major>(reinterpret_cast<value*>(memory->data), size, xt::no_ownership(), shape);
+    auto out =
+        xt::adapt<xt::layout_type::row_major>(reinterpret_cast<value*>(memory->data), size, xt::no_ownership(), shape);
     xt::noalias(out) = expression;
     return {.data = memory->data,
             .size = size,
@@ -78,7 +78,8 @@ auto as_xtensor(std::span<T> values) {
 template <class T>
 auto as_xtensor(const column<T>& values) {
   if (values.level() <= extent::token) {
-    detail::refuse({}, {}, "a column that is %s has rows; view one: as_xtensor(column, sequence)", to_string(values.level()));
+    detail::refuse({}, {}, "a column that is %s has rows; view one: as_xtensor(column, sequence)",
+                   to_string(values.level()));
   }
   return as_xtensor(std::span<const T>(values.data(), values.size()));
 }

@@ -26,8 +26,8 @@ class batch;
 
 // One datum of a batch.
 struct batch_datum {
-  std::span<const std::int32_t> model_input;  // tokens that the model reads
-  loss_inputs<detail::batch_state> loss_fn_inputs;                 // every column by its wire name, target_tokens included
+  std::span<const std::int32_t> model_input;        // tokens that the model reads
+  loss_inputs<detail::batch_state> loss_fn_inputs;  // every column by its wire name, target_tokens included
 
   std::size_t size() const noexcept { return model_input.size(); }  // targets
 };
@@ -73,7 +73,7 @@ void collect(datum_cores& parts, const X& x) {
 template <class X>
 struct fields_of {};
 template <class X>
-  requires requires(const X& x) { *std::ranges::begin(x); }
+requires requires(const X& x) { *std::ranges::begin(x); }
 struct fields_of<X> : fields_of<plain<decltype(*std::ranges::begin(std::declval<const X&>()))>> {};
 template <class List>
 struct fields_of<datum<List>> {
@@ -103,7 +103,7 @@ class batch {
   static constexpr bool has = std::is_same_v<F, detail::weights_field> || detail::is_one_of<F, Fields...>;
 
   template <class First, class... Rest>
-    requires requires { typename detail::fields_of<First>::type; }
+  requires requires { typename detail::fields_of<First>::type; }
   explicit batch(const First& first, const Rest&... rest) {
     detail::datum_cores parts;
     (detail::collect<field_list<Fields...>>(parts, first), ..., detail::collect<field_list<Fields...>>(parts, rest));
@@ -112,11 +112,11 @@ class batch {
 
   // ---- datums ----
   std::size_t size() const noexcept { return shape().sequences(); }
-  batch_datum operator[](std::size_t s) const {
-    return {input_tokens(s), {state_, s, infos}};
-  }
+  batch_datum operator[](std::size_t s) const { return {input_tokens(s), {state_, s, infos}}; }
   std::span<const std::int32_t> input_tokens(std::size_t s) const noexcept { return state_->tokens->rows[s]->input(); }
-  std::span<const std::int32_t> target_tokens(std::size_t s) const noexcept { return state_->tokens->rows[s]->targets(); }
+  std::span<const std::int32_t> target_tokens(std::size_t s) const noexcept {
+    return state_->tokens->rows[s]->targets();
+  }
   std::span<const std::int32_t> candidate_tokens(std::size_t s) const noexcept {  // row-major [targets, K]
     return state_->tokens->rows[s]->candidate_ids;
   }
@@ -150,8 +150,7 @@ class batch {
   template <class F>
   const detail::shared<const detail::block>& storage() const noexcept {
     static_assert(has<F>, "gradwire: the batch does not carry this field; add it: with(field = values, batch)");
-    constexpr std::size_t slot =
-        std::is_same_v<F, detail::weights_field> ? 0 : 1 + detail::slot_of<F, Fields...>();
+    constexpr std::size_t slot = std::is_same_v<F, detail::weights_field> ? 0 : 1 + detail::slot_of<F, Fields...>();
     return state_->columns[slot];
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a batch shares between its handles: layout, tokens and columns. The columns lie in slots: 0 the weights, then the
-// fields in order. Templates on the value type only, so that batches of different fields share this code.
+// What a batch shares between its handles: layout, tokens and columns. The columns lie in slots: 0 the weights, then
+// the fields in order. Templates on the value type only, so that batches of different fields share this code.
 #pragma once
 
 #include <cstddef>
@@ -81,7 +81,8 @@ template <class T>
     const std::size_t bad = weights ? first_not_finite(row, weights, length, 1) : not_found;
     if (bad != not_found) {
       const double given = value_at(from, first + k + bad * width);
-      if (!fits(from, given, row[bad])) does_not_fit({at.datum, static_cast<std::int64_t>(bad), at.column}, given, false);
+      if (!fits(from, given, row[bad]))
+        does_not_fit({at.datum, static_cast<std::int64_t>(bad), at.column}, given, false);
       not_finite(at, bad * width + k, width, given);
     }
     if (is_integer(from.kind)) {
@@ -115,7 +116,8 @@ template <class T>
 
 // Every column of every datum, each column in one allocation.
 template <class T>
-[[gnu::cold, gnu::noinline]] shared<const batch_state> make_batch(const datum_cores& parts, const field_info* const* infos) {
+[[gnu::cold, gnu::noinline]] shared<const batch_state> make_batch(const datum_cores& parts,
+                                                                  const field_info* const* infos) {
   const auto& datums = parts.datums;
   if (datums.empty()) refuse({}, "0", "an empty batch; it takes at least one datum");
   dynamic_array<std::size_t> lengths;

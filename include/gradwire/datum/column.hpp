@@ -3,7 +3,8 @@
 //
 //   per token      padded() values, row s at offset[s], zeros between the rows
 //   per sequence   sequences() values        per group   groups() values        per batch   1 value
-//   per candidate  K planes of padded() values: candidate k of token t of sequence s is data[k * padded + offset[s] + t]
+//   per candidate  K planes of padded() values: candidate k of token t of sequence s is data[k * padded + offset[s] +
+//   t]
 //
 // A kernel writes a `writable_column` and turns it into a `column`, which copies nothing.
 #pragma once
@@ -36,8 +37,8 @@ inline std::size_t stored_values(const layout& shape, extent level) noexcept {
 }
 
 // Zeros behind every row, and the tail; the rows themselves are left to who fills them.
-[[gnu::cold, gnu::noinline]] inline shared<block> allocate_rows(const layout& shape, extent level, std::size_t value_bytes,
-                                                     unsigned slot) {
+[[gnu::cold, gnu::noinline]] inline shared<block> allocate_rows(const layout& shape, extent level,
+                                                                std::size_t value_bytes, unsigned slot) {
   auto made = allocate_column(stored_values(shape, level) * value_bytes, slot);
   if (level > extent::token) return made;
   const std::size_t planes = level == extent::candidate ? shape.candidates() : 1;
@@ -53,7 +54,8 @@ inline std::size_t stored_values(const layout& shape, extent level) noexcept {
 
 }  // namespace detail
 
-inline constexpr unsigned result_slot = 13;  // the stagger of what a kernel writes; fields take 0, 1, 2 … in their order
+inline constexpr unsigned result_slot =
+    13;  // the stagger of what a kernel writes; fields take 0, 1, 2 … in their order
 
 template <class T>
 class writable_column {

@@ -52,8 +52,8 @@ inline double value_at(const numbers& from, std::size_t i) noexcept {
 template <class T>
 inline constexpr double largest_exact_integer = sizeof(T) == 4 ? 16777216.0 : 9007199254740991.0;
 
-// out[i] = from[first + i * step]. Values that T cannot hold become inf, or lose their last digits if they are integers;
-// `unfit` finds them.
+// out[i] = from[first + i * step]. Values that T cannot hold become inf, or lose their last digits if they are
+// integers; `unfit` finds them.
 template <class T>
 [[gnu::noinline]] void convert(const numbers& from, std::size_t first, std::size_t step, std::size_t count, T* out) {
   if (from.single) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a mistake in the data is told: one sentence with the place in front, the same place in error_details. The sentence
-// is put together in cold functions, from a printf format or from pieces, because string arithmetic at every check would
-// cost each user's build dearly.
+// How a mistake in the data is told: one sentence with the place in front, the same place in error_details. The
+// sentence is put together in cold functions, from a printf format or from pieces, because string arithmetic at every
+// check would cost each user's build dearly.
 #pragma once
 
 #include <cstdarg>
@@ -52,7 +52,8 @@ constexpr double printable(double value) noexcept { return value != value ? __bu
 }
 
 // "datum 3, old_logprobs, token 5: <what>"
-[[noreturn, gnu::cold, gnu::noinline]] inline void throw_data_error(const place& at, const word& value, std::string_view what) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_data_error(const place& at, const word& value,
+                                                                    std::string_view what) {
   std::string sentence;
   const auto add = [&](const char* name, const word& which) {
     if (!sentence.empty()) append_word(sentence, ", ");
@@ -73,7 +74,7 @@ constexpr double printable(double value) noexcept { return value != value ? __bu
 }
 
 [[noreturn, gnu::cold, gnu::noinline, gnu::format(printf, 3, 4)]] inline void refuse(const place& at, const word& value,
-                                                                                 const char* format, ...) {
+                                                                                     const char* format, ...) {
   char what[1024];
   std::va_list arguments;
   va_start(arguments, format);

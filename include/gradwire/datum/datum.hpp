@@ -82,8 +82,9 @@ struct datum_access {
 // What the datum's constructor needs of `field = values`, without its types.
 template <class F, class Values>
 void describe(column_input& input, named_column<F, Values>& named, std::size_t slot) {
-  static_assert(F::info.level <= extent::sequence,
-                "gradwire: a datum has no values per group or per batch; add them to the batch: with(field = values, batch)");
+  static_assert(
+      F::info.level <= extent::sequence,
+      "gradwire: a datum has no values per group or per batch; add them to the batch: with(field = values, batch)");
   input.field = &F::info;
   input.slot = slot;
   if constexpr (std::is_same_v<F, weights_field>) input.use = column_use::weights;
@@ -98,14 +99,16 @@ void describe(column_input& input, named_column<F, Values>& named, std::size_t s
   if constexpr (std::is_same_v<Values, numbers>) {
     input.values = &named.values;
   } else if constexpr (std::is_same_v<Values, single_number>) {
-    static_assert(F::info.level >= extent::sequence,
-                  "gradwire: one number is given for a field that is per token or per candidate; give a range of numbers, or "
-                  "use a field that is per sequence, such as advantage");
+    static_assert(
+        F::info.level >= extent::sequence,
+        "gradwire: one number is given for a field that is per token or per candidate; give a range of numbers, or "
+        "use a field that is per sequence, such as advantage");
     input.own = {.size = 1, .kind = named.values.kind, .single = true, .value = named.values.value};
   } else if constexpr (std::is_same_v<Values, number_rows>) {
-    static_assert(F::info.level == extent::candidate || std::is_same_v<F, targets_field>,
-                  "gradwire: a datum is one sequence, so a column of it is one range of numbers; a range of ranges is for "
-                  "candidates (one row a token) or for with(field = rows, batch)");
+    static_assert(
+        F::info.level == extent::candidate || std::is_same_v<F, targets_field>,
+        "gradwire: a datum is one sequence, so a column of it is one range of numbers; a range of ranges is for "
+        "candidates (one row a token) or for with(field = rows, batch)");
     input.rows = &named.values;
     input.flatten = flattened;
   } else {
@@ -137,15 +140,15 @@ class datum<field_list<Fields...>> {
 
   // The same columns in another order.
   template <class... Others>
-    requires(!std::is_same_v<datum, datum<field_list<Others...>>> && sizeof...(Others) == sizeof...(Fields) &&
-             (detail::is_one_of<Others, Fields...> && ...))
-  datum(const datum<field_list<Others...>>& other)  // implicit, so that one vector takes both
+  requires(!std::is_same_v<datum, datum<field_list<Others...>>> && sizeof...(Others) == sizeof...(Fields) &&
+           (detail::is_one_of<Others, Fields...> && ...))
+      datum(const datum<field_list<Others...>>& other)  // implicit, so that one vector takes both
       : datum(reordered<Others...>(other.core())) {}
 
   std::size_t size() const noexcept { return model_input.size(); }  // targets
 
-  std::span<const std::int32_t> model_input;  // tokens that the model reads
-  loss_inputs<detail::datum_core> loss_fn_inputs;                 // every column by its wire name, target_tokens included
+  std::span<const std::int32_t> model_input;       // tokens that the model reads
+  loss_inputs<detail::datum_core> loss_fn_inputs;  // every column by its wire name, target_tokens included
 
   const detail::datum_core& core() const noexcept { return loss_fn_inputs.source(); }
 
@@ -158,8 +161,8 @@ class datum<field_list<Fields...>> {
 
   template <class Tokens, class... F, class... Values>
   static detail::shared<const detail::datum_core> made(const Tokens& tokens, named_column<F, Values>&... columns) {
-    constexpr bool same_fields = ((detail::is_implied<F> || detail::is_one_of<F, Fields...>) && ...) &&
-                                 (detail::is_one_of<Fields, F...> && ...);
+    constexpr bool same_fields =
+        ((detail::is_implied<F> || detail::is_one_of<F, Fields...>)&&...) && (detail::is_one_of<Fields, F...> && ...);
     static_assert(same_fields, "gradwire: the columns given are not the columns of this datum type");
     if constexpr (same_fields) {
       detail::column_input inputs[sizeof...(F) + 1];

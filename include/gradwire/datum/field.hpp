@@ -4,7 +4,8 @@
 //   inline constexpr field<"entropy", per_token> entropy{};          // a column of one's own
 //   datum{prompt(q) + response(a), entropy = values};                // its values
 //
-// `field = values` copies an lvalue, moves an rvalue, borrows a `view(x)` and evaluates an adapter's lazy expression once.
+// `field = values` copies an lvalue, moves an rvalue, borrows a `view(x)` and evaluates an adapter's lazy expression
+// once.
 #pragma once
 
 #include <initializer_list>
@@ -38,10 +39,11 @@ auto name_column(X&& x) {
     using values = decltype(take(std::forward<X>(x)));
     return named_column<Field, values>{take(std::forward<X>(x))};
   } else {
-    static_assert(token_mask<X>,
-                  "gradwire: a column takes a number, a contiguous range of numbers (std::vector<bool> is none), a range of "
-                  "such ranges, or for weights a mask; include gradwire/adapt/xtensor.hpp or gradwire/adapt/eigen.hpp for "
-                  "arrays of those libraries");
+    static_assert(
+        token_mask<X>,
+        "gradwire: a column takes a number, a contiguous range of numbers (std::vector<bool> is none), a range of "
+        "such ranges, or for weights a mask; include gradwire/adapt/xtensor.hpp or gradwire/adapt/eigen.hpp for "
+        "arrays of those libraries");
     if constexpr (token_mask<X>) {
       return named_column<Field, plain<X>>{std::forward<X>(x)};
     } else {
@@ -65,7 +67,8 @@ struct field {
     return detail::name_column<field>(std::forward<X>(values));
   }
   auto operator=(std::initializer_list<double> values) const {
-    return named_column<field, numbers>{detail::copied({.data = values.begin(), .size = values.size(), .kind = number_kind::float64})};
+    return named_column<field, numbers>{
+        detail::copied({.data = values.begin(), .size = values.size(), .kind = number_kind::float64})};
   }
 };
 
@@ -73,14 +76,16 @@ struct field {
 template <fixed_string Name>
 struct id_field {
   static constexpr auto name = Name;
-  static constexpr field_info info{Name.data, "target_tokens", Name == fixed_string("candidates") ? per_candidate : per_token};
+  static constexpr field_info info{Name.data, "target_tokens",
+                                   Name == fixed_string("candidates") ? per_candidate : per_token};
 
   template <class X>
   constexpr auto operator=(X&& ids) const {
     return detail::name_column<id_field>(std::forward<X>(ids));
   }
   auto operator=(std::initializer_list<std::int64_t> ids) const {
-    return named_column<id_field, numbers>{detail::copied({.data = ids.begin(), .size = ids.size(), .kind = number_kind::int64})};
+    return named_column<id_field, numbers>{
+        detail::copied({.data = ids.begin(), .size = ids.size(), .kind = number_kind::int64})};
   }
 };
 

@@ -9,16 +9,16 @@ namespace gradwire::inline v0 {
 namespace fields {
 
 // Per token, one value a target.
-inline constexpr field<"logprobs", per_token> logprobs{};                          // the trainer's, now: what is differentiated
-inline constexpr field<"old_logprobs", per_token, "logprobs"> old_logprobs{};      // the policy when it sampled
-inline constexpr field<"sampler_logprobs", per_token> sampler_logprobs{};          // the inference engine's own numbers
-inline constexpr field<"ref_logprobs", per_token> ref_logprobs{};                  // a frozen reference model's
-inline constexpr field<"teacher_logprobs", per_token> teacher_logprobs{};          // of a teacher for the same tokens
-inline constexpr field<"weights", per_token> weights{};                            // 0 = masked; every batch has it
+inline constexpr field<"logprobs", per_token> logprobs{};  // the trainer's, now: what is differentiated
+inline constexpr field<"old_logprobs", per_token, "logprobs"> old_logprobs{};  // the policy when it sampled
+inline constexpr field<"sampler_logprobs", per_token> sampler_logprobs{};      // the inference engine's own numbers
+inline constexpr field<"ref_logprobs", per_token> ref_logprobs{};              // a frozen reference model's
+inline constexpr field<"teacher_logprobs", per_token> teacher_logprobs{};      // of a teacher for the same tokens
+inline constexpr field<"weights", per_token> weights{};                        // 0 = masked; every batch has it
 inline constexpr field<"token_advantage", per_token, "advantages"> token_advantage{};  // reward units
-inline constexpr field<"values", per_token> values{};                              // a critic's, now, reward units
-inline constexpr field<"old_values", per_token> old_values{};                      // a critic's when it sampled
-inline constexpr field<"returns", per_token> returns{};                            // what the critic should say
+inline constexpr field<"values", per_token> values{};                                  // a critic's, now, reward units
+inline constexpr field<"old_values", per_token> old_values{};                          // a critic's when it sampled
+inline constexpr field<"returns", per_token> returns{};                                // what the critic should say
 
 // Per sequence.
 inline constexpr field<"advantage", per_sequence, "advantages"> advantage{};  // reward units
@@ -33,8 +33,9 @@ inline constexpr field<"candidate_teacher_logprobs", per_candidate> candidate_te
 inline constexpr field<"candidate_ref_logprobs", per_candidate> candidate_ref_logprobs{};
 
 // Token ids: not part of a formula.
-inline constexpr id_field<"target_tokens"> target_tokens{};  // instead of the shifted input: datum{model_input(x), target_tokens = y}
-inline constexpr id_field<"candidates"> candidates{};        // K ids a target
+inline constexpr id_field<"target_tokens">
+    target_tokens{};  // instead of the shifted input: datum{model_input(x), target_tokens = y}
+inline constexpr id_field<"candidates"> candidates{};  // K ids a target
 
 }  // namespace fields
 

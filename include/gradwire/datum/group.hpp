@@ -41,8 +41,8 @@ inline constexpr bool is_datum<datum<List>> = true;
 template <class List, class Other>
 void add_datum(datum_cores& members, const Other& other, unsigned char role) {
   constexpr bool same = std::is_convertible_v<const Other&, datum<List>>;
-  static_assert(same,
-                "gradwire: the datums of a batch carry different columns; give every datum the same fields, in any order");
+  static_assert(
+      same, "gradwire: the datums of a batch carry different columns; give every datum the same fields, in any order");
   if constexpr (std::is_same_v<Other, datum<List>>) {
     members.add(other.core(), role);
   } else if constexpr (same) {
@@ -61,8 +61,7 @@ datum_group<List> group(const datum<List>& first, const Others&... others) {
 }
 
 template <std::ranges::range Range>
-  requires(detail::is_datum<std::ranges::range_value_t<Range>>)
-auto group(const Range& datums) {
+requires(detail::is_datum<std::ranges::range_value_t<Range>>) auto group(const Range& datums) {
   return [&]<class List>(const datum<List>*) {
     datum_group<List> result;
     for (const datum<List>& each : datums) result.members.add(each.core(), no_role);

@@ -100,10 +100,10 @@ struct tensor_shape {
 };
 
 struct tensor_view {
-  std::string_view name;            // on the wire
-  tensor_values data;               // flat, row-major
-  std::string_view dtype;           // on the wire: "float32" or "int64"
-  tensor_shape shape;               // {targets}, {targets, K}, or {1} for coarser values
+  std::string_view name;   // on the wire
+  tensor_values data;      // flat, row-major
+  std::string_view dtype;  // on the wire: "float32" or "int64"
+  tensor_shape shape;      // {targets}, {targets, K}, or {1} for coarser values
 };
 
 namespace detail {
@@ -123,7 +123,8 @@ inline constexpr std::size_t no_slot = static_cast<std::size_t>(-1);
   return no_slot;
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void no_such_input(const field_info* const* infos, std::string_view name) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void no_such_input(const field_info* const* infos,
+                                                                 std::string_view name) {
   std::string there = "there is no loss input \"";
   append_word(there, name);
   append_word(there, "\"; there are target_tokens, weights");
@@ -140,8 +141,8 @@ inline constexpr std::size_t no_slot = static_cast<std::size_t>(-1);
 
 }  // namespace detail
 
-// Source: what owns the columns, a datum or a batch; `read_input(source, row, infos, slot)` reads it. A template, so that
-// only who asks by name pays for the reading.
+// Source: what owns the columns, a datum or a batch; `read_input(source, row, infos, slot)` reads it. A template, so
+// that only who asks by name pays for the reading.
 template <class Source>
 class loss_inputs {
  public:
@@ -175,9 +176,7 @@ class loss_inputs {
     return read(slot);
   }
   tensor_view operator[](std::string_view name) const { return at(name); }
-  bool contains(std::string_view name) const noexcept {
-    return detail::find_slot(infos_, name) != detail::no_slot;
-  }
+  bool contains(std::string_view name) const noexcept { return detail::find_slot(infos_, name) != detail::no_slot; }
 
   // In the order target_tokens, weights, the fields as they were given; names are wire names.
   std::size_t size() const noexcept {

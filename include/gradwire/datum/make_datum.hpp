@@ -35,7 +35,7 @@ struct column_input {
 // Datums of one type without the type.
 struct datum_cores {
   dynamic_array<shared<const datum_core>> datums;
-  dynamic_array<unsigned char> roles;         // one a datum
+  dynamic_array<unsigned char> roles;  // one a datum
   dynamic_array<std::size_t> group_sizes;
 
   [[gnu::noinline]] void add(const datum_core& core, unsigned char role) {
@@ -69,13 +69,18 @@ struct datum_cores {
           .owner = std::move(memory)};
 }
 
-[[gnu::cold, gnu::noinline]] inline dynamic_array<double> make_weights(const token_core& core, const column_input* given) {
+[[gnu::cold, gnu::noinline]] inline dynamic_array<double> make_weights(const token_core& core,
+                                                                       const column_input* given) {
   dynamic_array<double> result(core.length);
   double* weights = result.data();
-  if (!given || given->weigh) {
-    for (target_walk walk(core); walk.next();) {
-      weights[walk.at.position] = given ? given->weigh(given->mask, walk.at) : walk.at.role == part_role::response ? 1 : 0;
+  if (!given) {
+    for (const auto& segment : core.segments) {
+      if (segment.role != part_role::response || segment.size == 0) continue;
+      for (std::size_t t = segment.begin ? segment.begin - 1 : 0; t + 1 < segment.begin + segment.size; ++t)
+        weights[t] = 1;
     }
+  } else if (given->weigh) {
+    for (target_walk walk(core); walk.next();) weights[walk.at.position] = given->weigh(given->mask, walk.at);
   } else {
     const bool response = is_response_length(core, {.column = "weights"}, given->values->size);
     convert(response ? placed(core, *given->values, 1) : *given->values, 0, 1, core.length, weights);
@@ -88,7 +93,8 @@ struct datum_cores {
   refuse(at, weight, "the weight is %.9g; weights are finite numbers", printable(weight));
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void not_finite(place at, std::size_t index, std::size_t width, double value) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void not_finite(place at, std::size_t index, std::size_t width,
+                                                              double value) {
   at.token = static_cast<std::int64_t>(index / width);
   const char* why = "where the weight is not 0; only a masked token may lack a finite value";
   if (width > 1) refuse(at, value, "the value is %.9g at candidate %zu %s", printable(value), index % width, why);
@@ -109,10 +115,12 @@ struct datum_cores {
   if (column.kind == number_kind::float64) check(static_cast<const double*>(column.data));
 }
 
-[[gnu::cold, gnu::noinline]] inline numbers single_value(const datum_core& core, const place& at, const numbers& given) {
+[[gnu::cold, gnu::noinline]] inline numbers single_value(const datum_core& core, const place& at,
+                                                         const numbers& given) {
   if (given.size != 1) {
     refuse(at, given.size,
-           "%zu values for a field that is per sequence; a datum takes one (a value a token needs a field that is per token, "
+           "%zu values for a field that is per sequence; a datum takes one (a value a token needs a field that is per "
+           "token, "
            "such as token_advantage)",
            given.size);
   }
@@ -123,7 +131,8 @@ struct datum_cores {
   return result;
 }
 
-[[gnu::cold, gnu::noinline]] inline numbers token_values(const datum_core& core, const field_info& field, const numbers& given) {
+[[gnu::cold, gnu::noinline]] inline numbers token_values(const datum_core& core, const field_info& field,
+                                                         const numbers& given) {
   const place at{.column = field.name};
   const token_core& tokens = *core.tokens;
   std::size_t width = 1;
@@ -142,8 +151,9 @@ struct datum_cores {
 }
 
 // Columns may come in any order; what others depend on is done first: targets, candidates, weights.
-[[gnu::cold, gnu::noinline]] inline shared<const datum_core> make_datum(shared<token_core> tokens, std::span<column_input> inputs,
-                                                             std::size_t fields) {
+[[gnu::cold, gnu::noinline]] inline shared<const datum_core> make_datum(shared<token_core> tokens,
+                                                                        std::span<column_input> inputs,
+                                                                        std::size_t fields) {
   const column_input* weights = nullptr;
   const column_input* candidates = nullptr;
   for (column_input& input : inputs) {
@@ -171,7 +181,8 @@ struct datum_cores {
 }
 
 // The same datum with its columns in another order.
-[[gnu::cold, gnu::noinline]] inline shared<const datum_core> with_columns(const datum_core& from, std::span<const std::size_t> slots) {
+[[gnu::cold, gnu::noinline]] inline shared<const datum_core> with_columns(const datum_core& from,
+                                                                          std::span<const std::size_t> slots) {
   shared<datum_core> core(new datum_core);
   core->tokens = from.tokens;
   core->weights = from.weights;
@@ -191,8 +202,8 @@ inline tensor_view target_tensor(const token_core& tokens) {
 }
 
 // What loss_fn_inputs of a single datum shows.
-[[gnu::cold, gnu::noinline]] inline tensor_view read_input(const datum_core& core, std::size_t, const field_info* const* infos,
-                                                           std::size_t slot) {
+[[gnu::cold, gnu::noinline]] inline tensor_view read_input(const datum_core& core, std::size_t,
+                                                           const field_info* const* infos, std::size_t slot) {
   const std::size_t length = core.tokens->length;
   if (slot == 0) return target_tensor(*core.tokens);
   if (slot == 1) return {{}, {core.weights.data(), length, number_kind::float64}, "float32", {length}};

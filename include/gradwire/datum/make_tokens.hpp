@@ -19,8 +19,8 @@ namespace detail {
   }
   if (total < 2) {
     refuse({.column = "tokens"}, total,
-           "a datum of %zu token%s has no target; it takes at least 2, because each is predicted from those before it", total,
-           total == 1 ? "" : "s");
+           "a datum of %zu token%s has no target; it takes at least 2, because each is predicted from those before it",
+           total, total == 1 ? "" : "s");
   }
   core->length = total - 1;
   return core;
@@ -37,7 +37,8 @@ namespace detail {
 }
 
 // How many candidates there are: `from` has K ids a target, or K a response token.
-[[gnu::cold, gnu::noinline]] inline std::size_t candidate_width(const numbers& from, const place& at, const token_core& core) {
+[[gnu::cold, gnu::noinline]] inline std::size_t candidate_width(const numbers& from, const place& at,
+                                                                const token_core& core) {
   const std::size_t targets = core.length, response = core.response_tokens;
   const std::size_t given = from.size;
   if (from.width) {
@@ -50,7 +51,8 @@ namespace detail {
   const bool by_response = from.size && response && response != targets && from.size % response == 0;
   if (by_target && by_response) {
     refuse(at, given,
-           "%zu values can be %zu candidates a target or %zu a response token; say which with matrix(values, candidates) or "
+           "%zu values can be %zu candidates a target or %zu a response token; say which with matrix(values, "
+           "candidates) or "
            "with one range a token",
            given, given / targets, given / response);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers of any arithmetic type as the library takes them in: `prompt(x)` and `field = x` turn x into this. An rvalue
-// container moves in, an lvalue is copied, `view(x)` borrows (x must outlive the datum and the batch made from it is then
-// free of it). One type, so that what comes after is compiled once and not for every container.
+// container moves in, an lvalue is copied, `view(x)` borrows (x must outlive the datum and the batch made from it is
+// then free of it). One type, so that what comes after is compiled once and not for every container.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,10 @@ struct numbers {
   const void* data = nullptr;
   std::size_t size = 0;
   number_kind kind = number_kind::float32;
-  bool single = false;            // one number that has no memory: `value`
-  bool response_only = false;     // placed: zeros at the targets of prompts stand for no value
-  std::size_t width = 0;          // values a row of a matrix [rows, width], row-major; 0: no matrix
-  double value = 0;               // of a single
+  bool single = false;                      // one number that has no memory: `value`
+  bool response_only = false;               // placed: zeros at the targets of prompts stand for no value
+  std::size_t width = 0;                    // values a row of a matrix [rows, width], row-major; 0: no matrix
+  double value = 0;                         // of a single
   detail::shared<detail::counted> owner{};  // keeps data alive; none: borrowed
 };
 
@@ -54,11 +54,13 @@ using plain = std::remove_cv_t<std::remove_reference_t<X>>;
 
 template <class X>
 concept arithmetic = std::is_arithmetic_v<X> && !std::is_same_v<X, long double> && !std::is_same_v<X, char> &&
-                 !std::is_same_v<X, wchar_t> && !std::is_same_v<X, char8_t> && !std::is_same_v<X, char16_t> &&
-                 !std::is_same_v<X, char32_t>;
+                     !std::is_same_v<X, wchar_t> && !std::is_same_v<X, char8_t> && !std::is_same_v<X, char16_t> &&
+                     !std::is_same_v<X, char32_t>;
 
 template <class X>
-concept has_source = requires { sizeof(column_source<plain<X>>); };
+concept has_source = requires {
+  sizeof(column_source<plain<X>>);
+};
 
 // The common case is named, because asking the concepts of ranges takes the compiler longer than all of `take`.
 template <class X>
@@ -68,7 +70,7 @@ inline constexpr bool is_vector<std::vector<T, Allocator>> = true;
 
 template <class X>
 concept contiguous_numbers = std::ranges::contiguous_range<X> && std::ranges::sized_range<X> &&
-                             arithmetic<std::remove_cv_t<std::ranges::range_value_t<X>>>;
+    arithmetic<std::remove_cv_t<std::ranges::range_value_t<X>>>;
 template <class X>
 inline constexpr bool is_number_range = contiguous_numbers<X>;
 template <class T, class Allocator>
@@ -78,10 +80,11 @@ template <class X>
 concept number_range = is_number_range<plain<X>>;
 
 template <class X>
-concept range_of_rows = !number_range<X> && !has_source<X> && requires(X& x) {
-  { *std::ranges::begin(x) };
+concept range_of_rows = !number_range<X> && !has_source<X> && requires(X & x) {
+  {*std::ranges::begin(x)};
   std::ranges::end(x);
-} && (number_range<std::ranges::range_value_t<X>> || has_source<std::ranges::range_value_t<X>>);
+}
+&&(number_range<std::ranges::range_value_t<X>> || has_source<std::ranges::range_value_t<X>>);
 
 template <arithmetic X>
 constexpr number_kind kind_of() noexcept {
@@ -125,7 +128,9 @@ numbers look_at(const Range& range) {
   if constexpr (is_vector<Range>) {
     return {.data = range.data(), .size = range.size(), .kind = element_kind<Range>};
   } else {  // not ranges::data: a view's data() may be that of the array behind it
-    return {.data = std::to_address(std::ranges::begin(range)), .size = std::ranges::size(range), .kind = element_kind<Range>};
+    return {.data = std::to_address(std::ranges::begin(range)),
+            .size = std::ranges::size(range),
+            .kind = element_kind<Range>};
   }
 }
 
@@ -183,26 +188,23 @@ auto take(X&& x) {
 }
 
 template <class X>
-concept takeable = is_taken<plain<X>> || arithmetic<plain<X>> || has_source<X> || number_range<plain<X>> || range_of_rows<plain<X>>;
+concept takeable =
+    is_taken<plain<X>> || arithmetic<plain<X>> || has_source<X> || number_range<plain<X>> || range_of_rows<plain<X>>;
 
 }  // namespace detail
 
 // Borrows instead of copying: the values are read when the datum and the batch are made, and must live until then.
 template <class Range>
-  requires(detail::number_range<Range>)
-numbers view(const Range& range) {
-  return detail::look_at(range);
-}
+requires(detail::number_range<Range>) numbers view(const Range& range) { return detail::look_at(range); }
 template <class Range>
-  requires(detail::range_of_rows<Range>)
-number_rows view(const Range& range) {
+requires(detail::range_of_rows<Range>) number_rows view(const Range& range) {
   number_rows result;
   for (const auto& row : range) result.rows.push_back(view(row));
   return result;
 }
 template <class Range>
-  requires(!std::is_lvalue_reference_v<Range> && !std::ranges::borrowed_range<Range>)
-void view(Range&& temporary) = delete;  // a temporary dies before it is read: pass it without view()
+requires(!std::is_lvalue_reference_v<Range> && !std::ranges::borrowed_range<Range>) void view(Range&& temporary) =
+    delete;  // a temporary dies before it is read: pass it without view()
 
 // Row-major [size / width, width]: for per-candidate values in one flat array.
 template <detail::takeable X>

@@ -23,9 +23,9 @@ struct token_segment {
 
 struct token_core : counted_object<token_core> {
   dynamic_array<std::int32_t> ids;            // shifted: all n tokens; explicit targets: n inputs, then n targets
-  std::size_t length = 0;                   // targets
-  std::size_t target_begin = 1;             // where the targets begin in ids
-  std::size_t candidates = 0;               // K, 0: none
+  std::size_t length = 0;                     // targets
+  std::size_t target_begin = 1;               // where the targets begin in ids
+  std::size_t candidates = 0;                 // K, 0: none
   dynamic_array<std::int32_t> candidate_ids;  // row-major [length, K]
   dynamic_array<token_segment> segments;
   std::size_t response_tokens = 0;
@@ -73,16 +73,12 @@ class target_walk {
 
   token_context at;
 
-  [[gnu::noinline]] bool next() noexcept {
-    const auto& segments = core_->segments;
-    while (inside_ == end_) {
-      if (++part_ == segments.size()) return false;
-      enter();
-    }
-    const std::size_t target = segments[part_].begin + inside_ - 1;
-    at.position = static_cast<std::int64_t>(target);
-    at.part_position = static_cast<std::int64_t>(inside_++);
-    at.token = core_->ids[core_->target_begin + target];
+  bool next() noexcept {
+    if (inside_ == end_ && !enter_next()) return false;
+    at.position = static_cast<std::int64_t>(first_ + inside_ - 1);
+    at.part_position = static_cast<std::int64_t>(inside_);
+    at.token = core_->ids[core_->target_begin + first_ + inside_ - 1];
+    ++inside_;
     return true;
   }
 
@@ -92,20 +88,28 @@ class target_walk {
     const auto& segments = core_->segments;
     return segments[part].role == part_role::response && (part == 0 || segments[part - 1].role != part_role::response);
   }
-  void enter() noexcept {
-    const auto& segment = core_->segments[part_];
-    at.role = segment.role;
-    at.part = static_cast<std::int64_t>(part_);
-    at.part_length = static_cast<std::int64_t>(segment.size);
-    turn_ += opens_turn(part_);
-    at.turn = segment.role == part_role::response ? turn_ : -1;
-    end_ = segment.size;
-    inside_ = segment.begin == 0 && segment.size ? 1 : 0;  // the first token of a sequence is no target
+  // To the next part that has a target; false: there is none.
+  [[gnu::noinline]] bool enter_next() noexcept {
+    const auto& segments = core_->segments;
+    do {
+      if (++part_ == segments.size()) return false;
+      const auto& segment = segments[part_];
+      at.role = segment.role;
+      at.part = static_cast<std::int64_t>(part_);
+      at.part_length = static_cast<std::int64_t>(segment.size);
+      turn_ += opens_turn(part_);
+      at.turn = segment.role == part_role::response ? turn_ : -1;
+      first_ = segment.begin;
+      end_ = segment.size;
+      inside_ = segment.begin == 0 && segment.size ? 1 : 0;  // the first token of a sequence is no target
+    } while (inside_ == end_);
+    return true;
   }
 
   const token_core* core_;
   std::size_t part_ = static_cast<std::size_t>(-1);  // before the first
-  std::size_t inside_ = 0;  // of the part
+  std::size_t first_ = 0;                            // of the part's tokens
+  std::size_t inside_ = 0;                           // the part
   std::size_t end_ = 0;
   std::int64_t turn_ = -1;
 };
@@ -120,7 +124,9 @@ class target_walk {
   const std::size_t near = near_response ? response : targets;
   char has[160];
   const int size = __builtin_snprintf(has, sizeof has, "%zu target%s", targets, targets == 1 ? "" : "s");
-  if (two) __builtin_snprintf(has + size, sizeof has - static_cast<std::size_t>(size), " and %zu response token%s", response, response == 1 ? "" : "s");
+  if (two)
+    __builtin_snprintf(has + size, sizeof has - static_cast<std::size_t>(size), " and %zu response token%s", response,
+                       response == 1 ? "" : "s");
   const char* const what = "%zu value%s, but the datum has %s; %s";
   const char* const s = given == 1 ? "" : "s";
   if (given == targets + 1) {
@@ -132,8 +138,8 @@ class target_walk {
            "the sequence starts with a response token, which is never a target, leave out its value");
   }
   char reason[128];
-  __builtin_snprintf(reason, sizeof reason, "that is %zu %s than the %s%s", distance(near), given > near ? "more" : "fewer",
-                     near_response ? "response tokens" : "targets",
+  __builtin_snprintf(reason, sizeof reason, "that is %zu %s than the %s%s", distance(near),
+                     given > near ? "more" : "fewer", near_response ? "response tokens" : "targets",
                      tie ? " and as many more than the response tokens" : "");
   refuse(at, given, what, given, s, has, reason);
 }
@@ -176,16 +182,20 @@ class target_walk {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void not_covered(place at, std::int64_t token) {
   at.token = token;
-  refuse(at, {},
-         "this token of the prompt has a weight, but the column has values for the response tokens only; give one value a "
-         "target");
+  refuse(
+      at, {},
+      "this token of the prompt has a weight, but the column has values for the response tokens only; give one value a "
+      "target");
 }
 
 // A response's values must not leave a weighted target without one: a logprob of 0 there would be a probability of 1.
 template <class Weight>
 void check_covered(const token_core& core, const Weight* weights, const place& column) {
-  for (target_walk walk(core); walk.next();) {
-    if (walk.at.role == part_role::prompt && weights[walk.at.position] != 0) not_covered(column, walk.at.position);
+  for (const auto& segment : core.segments) {
+    if (segment.role != part_role::prompt || segment.size == 0) continue;
+    for (std::size_t t = segment.begin ? segment.begin - 1 : 0; t + 1 < segment.begin + segment.size; ++t) {
+      if (weights[t] != 0) not_covered(column, static_cast<std::int64_t>(t));
+    }
   }
 }
 

@@ -38,7 +38,9 @@ class token_sequence {
     result += right;
     return result;
   }
-  friend token_sequence operator+(token_sequence&& left, const token_sequence& right) { return std::move(left += right); }
+  friend token_sequence operator+(token_sequence&& left, const token_sequence& right) {
+    return std::move(left += right);
+  }
 
   const detail::dynamic_array<token_part>& parts() const noexcept { return parts_; }
 
@@ -67,9 +69,10 @@ numbers take_ids(X&& ids) {
         return false;
       }
     }();
-    static_assert(integers,
-                  "gradwire: prompt, response and model_input take token ids, a contiguous range of integers; text has to "
-                  "be tokenized first");
+    static_assert(
+        integers,
+        "gradwire: prompt, response and model_input take token ids, a contiguous range of integers; text has to "
+        "be tokenized first");
     if constexpr (integers) return take(std::forward<X>(ids));
   }
 }
@@ -119,12 +122,19 @@ token_sequence turns(Range&& range) {
     };
     if constexpr (std::is_convertible_v<decltype(element), token_sequence>) {
       result += pass(element);
-    } else if constexpr (requires { element.prompt; element.response; }) {
+    } else if constexpr (requires {
+                           element.prompt;
+                           element.response;
+                         }) {
       result += prompt(pass(element.prompt)) + response(pass(element.response));
     } else {
-      static_assert(requires { element.first; element.second; },
-                    "gradwire: turns takes a range of token sums (prompt(a) + response(b)), of objects with the members "
-                    "prompt and response, or of pairs (prompt ids, response ids)");
+      static_assert(
+          requires {
+            element.first;
+            element.second;
+          },
+          "gradwire: turns takes a range of token sums (prompt(a) + response(b)), of objects with the members "
+          "prompt and response, or of pairs (prompt ids, response ids)");
       result += prompt(pass(element.first)) + response(pass(element.second));
     }
   }

@@ -4,10 +4,10 @@
 //   auto data = with(ref_logprobs = reference.forward(rollout).result(), rollout);
 //   auto more = with(reward = rewards, micro_batch = ids, data);
 //
-// The result shares everything else with the batch that was given, which stays as it was. Values of a per-token field: one
-// range a sequence, or one flat range over all sequences, each with the targets' or the response's length, or a column of
-// the same layout, which is shared; per sequence, group and batch: a range, or one number for all. `weights` takes a mask.
-// Throws error (errc::data).
+// The result shares everything else with the batch that was given, which stays as it was. Values of a per-token field:
+// one range a sequence, or one flat range over all sequences, each with the targets' or the response's length, or a
+// column of the same layout, which is shared; per sequence, group and batch: a range, or one number for all. `weights`
+// takes a mask. Throws error (errc::data).
 #pragma once
 
 #include <gradwire/datum/batch.hpp>
@@ -43,9 +43,10 @@ detail::batch_with<F, T, Fields...> with(const named_column<F, Values>& added, c
     if constexpr (std::is_same_v<Values, numbers>) {
       origin.flat = &added.values;
     } else if constexpr (std::is_same_v<Values, single_number>) {
-      static_assert(F::info.level >= extent::sequence,
-                    "gradwire: one number is given for a field that is per token or per candidate; give the values of every "
-                    "sequence");
+      static_assert(
+          F::info.level >= extent::sequence,
+          "gradwire: one number is given for a field that is per token or per candidate; give the values of every "
+          "sequence");
       origin.single = &added.values;
     } else if constexpr (std::is_same_v<Values, number_rows>) {
       static_assert(F::info.level <= extent::token,

@@ -9,10 +9,10 @@ namespace detail {
 
 // Where the new column comes from: exactly one is set.
 struct column_origin {
-  const numbers* flat = nullptr;           // all sequences in a row
-  const single_number* single = nullptr;   // for every sequence, group or the batch
-  const number_rows* rows = nullptr;       // one row a sequence
-  const void* mask = nullptr;              // for weights
+  const numbers* flat = nullptr;          // all sequences in a row
+  const single_number* single = nullptr;  // for every sequence, group or the batch
+  const number_rows* rows = nullptr;      // one row a sequence
+  const void* mask = nullptr;             // for weights
   double (*weigh)(const void* mask, const token_context&) = nullptr;
 };
 
@@ -72,14 +72,15 @@ template <class T>
 }
 
 // The rows of a per-token or per-candidate column, one a sequence, each with its targets' or its response's length.
-[[gnu::cold, gnu::noinline]] inline number_rows split_rows(const batch_state& state, const field_info& field, const numbers& flat,
-                                                std::size_t width) {
+[[gnu::cold, gnu::noinline]] inline number_rows split_rows(const batch_state& state, const field_info& field,
+                                                           const numbers& flat, std::size_t width) {
   const layout& shape = *state.shape;
   std::size_t response = 0;
   for (const auto& core : state.tokens->rows) response += core->response_tokens;
   const bool by_response = flat.size != shape.tokens() * width;
   if (by_response && flat.size != response * width) {
-    wrong_count(field.name, flat.size, " values", shape.tokens() * width, width > 1 ? " values of candidates" : " targets");
+    wrong_count(field.name, flat.size, " values", shape.tokens() * width,
+                width > 1 ? " values of candidates" : " targets");
   }
   number_rows result;
   std::size_t first = 0;
@@ -108,11 +109,12 @@ template <class T>
     const token_core& core = *state.tokens->rows[s];
     const T* weights = weights_of<T>(state) + shape.offset[s];
     const numbers& row = from.rows[s];
-    if (row.size % width) refuse(at, row.size, "%zu values are no whole number of rows of %zu candidates", row.size, width);
+    if (row.size % width)
+      refuse(at, row.size, "%zu values are no whole number of rows of %zu candidates", row.size, width);
     const bool response = is_response_length(core, at, row.size / width);
     if (response && !is_weights) check_covered(core, weights, at);
-    fill_row(response ? placed(core, row, width) : row, 0, width, shape.length[s], out + shape.offset[s], shape.padded(),
-             is_weights ? nullptr : weights, at);
+    fill_row(response ? placed(core, row, width) : row, 0, width, shape.length[s], out + shape.offset[s],
+             shape.padded(), is_weights ? nullptr : weights, at);
     if (response) mark_response_row(column, s, shape.sequences());
   }
 }
@@ -123,7 +125,9 @@ template <class T>
   const std::size_t wanted = stored_values(shape, field.level);
   if (!from.single && from.size != wanted) {
     wrong_count(field.name, from.size, " values", wanted,
-                field.level == extent::sequence ? " sequences" : field.level == extent::group ? " groups" : " value");
+                field.level == extent::sequence ? " sequences"
+                : field.level == extent::group  ? " groups"
+                                                : " value");
   }
   for (std::size_t i = 0; i < wanted; ++i) {
     out[i] = fill_single<T>(from, i, is_counted(state, field.level, i), place_of(shape, field, i));
@@ -132,7 +136,8 @@ template <class T>
 
 // New weights: their sums, and whether what they newly uncover is finite.
 template <class T>
-[[gnu::noinline]] void replace_weights(batch_state& state, shared<const block> weights, const field_info* const* infos) {
+[[gnu::noinline]] void replace_weights(batch_state& state, shared<const block> weights,
+                                       const field_info* const* infos) {
   const layout& shape = *state.shape;
   const T* values = values_of<T>(*weights);
   for (std::size_t s = 0; s < shape.sequences(); ++s) {
@@ -175,8 +180,9 @@ shared<const batch_state> with_block(const batch_state& from, std::size_t slot, 
 
 // slot: 0 weights, else 1 + the field's index; infos: the fields that the batch has already.
 template <class T>
-[[gnu::cold, gnu::noinline]] shared<const batch_state> with_values(const batch_state& from, std::size_t slot, const field_info& field,
-                                                        const column_origin& origin, const field_info* const* infos) {
+[[gnu::cold, gnu::noinline]] shared<const batch_state> with_values(const batch_state& from, std::size_t slot,
+                                                                   const field_info& field, const column_origin& origin,
+                                                                   const field_info* const* infos) {
   const layout& shape = *from.shape;
   auto column = allocate_rows(shape, field.level, sizeof(T), static_cast<unsigned>(slot));
   T* out = reinterpret_cast<T*>(column->data);
@@ -192,7 +198,8 @@ template <class T>
     if (width == 0) refuse({.column = field.name}, {}, "values for candidates, but the batch has none");
     fill_tokens<T>(from, field, origin.rows ? *origin.rows : split_rows(from, field, *origin.flat, width), *column);
   } else if (origin.single) {
-    fill_coarse(from, field, {.size = 1, .kind = origin.single->kind, .single = true, .value = origin.single->value}, out);
+    fill_coarse(from, field, {.size = 1, .kind = origin.single->kind, .single = true, .value = origin.single->value},
+                out);
   } else {
     fill_coarse(from, field, *origin.flat, out);
   }
@@ -201,7 +208,7 @@ template <class T>
 
 // Is a column laid out for this batch?
 [[gnu::cold, gnu::noinline]] inline void check_layout(const batch_state& state, const layout* other, extent level,
-                                           const field_info& field) {
+                                                      const field_info& field) {
   const layout& shape = *state.shape;
   if (!other) refuse({.column = field.name}, {}, "an empty column");
   if (level != field.level) {
@@ -225,17 +232,18 @@ template <class T>
   }
 }
 
-// A column made elsewhere (a forward pass, a kernel, another batch): shared, unless its values are of another type or it
-// would lie at the same place modulo 4096 as a column that is there already.
+// A column made elsewhere (a forward pass, a kernel, another batch): shared, unless its values are of another type or
+// it would lie at the same place modulo 4096 as a column that is there already.
 template <class T, class U>
-[[gnu::cold, gnu::noinline]] shared<const batch_state> with_column(const batch_state& from, std::size_t slot, const field_info& field,
-                                                        const column<U>& given, const field_info* const* infos) {
+[[gnu::cold, gnu::noinline]] shared<const batch_state> with_column(const batch_state& from, std::size_t slot,
+                                                                   const field_info& field, const column<U>& given,
+                                                                   const field_info* const* infos) {
   check_layout(from, given.layout_handle().get(), given.level(), field);
   shared<const block> storage = given.storage();
   bool share = std::is_same_v<T, U>;
   for (std::size_t i = 0; i < from.columns.size(); ++i) {
-    const auto apart = reinterpret_cast<std::uintptr_t>(from.columns[i]->data) -
-                       reinterpret_cast<std::uintptr_t>(storage->data);
+    const auto apart =
+        reinterpret_cast<std::uintptr_t>(from.columns[i]->data) - reinterpret_cast<std::uintptr_t>(storage->data);
     share = share && (i == slot || apart % 4096 != 0);
   }
   if (!share) {

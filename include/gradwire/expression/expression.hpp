@@ -11,7 +11,9 @@
 namespace gradwire::inline v0 {
 
 template <class E>
-concept expression = requires { typename std::remove_cvref_t<E>::expression_tag; };
+concept expression = requires {
+  typename std::remove_cvref_t<E>::expression_tag;
+};
 
 template <class T>
 concept number = std::is_arithmetic_v<std::remove_cvref_t<T>>;
@@ -79,7 +81,7 @@ namespace formula {
 template <class E>
 inline constexpr bool is_boolean = false;
 template <class Op, class... Xs>
-  requires requires { typename Op::boolean; }
+requires requires { typename Op::boolean; }
 inline constexpr bool is_boolean<node<Op, Xs...>> = true;
 
 }  // namespace formula
@@ -87,7 +89,7 @@ inline constexpr bool is_boolean<node<Op, Xs...>> = true;
 // A truth value as the number 1 or 0.
 struct as_number_op {
   template <class V, class M>
-  [[gnu::always_inline]] static V value(const M& truth) {
+  [[gnu::always_inline]] static V value(const M& truth) noexcept {
     return select_or_zero(truth, V::broadcast(1));
   }
   static constexpr bool detached = true;

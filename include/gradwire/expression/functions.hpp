@@ -21,51 +21,51 @@ struct function {
 
 // clang-format off
 struct exp_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return exp(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V, V value) { return value; }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return exp(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V, V value) noexcept { return value; }
 };
 struct expm1_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return expm1(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V, V value) { return value + V::broadcast(1); }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return expm1(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V, V value) noexcept { return value + V::broadcast(1); }
 };
 struct log_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return log(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return V::broadcast(1) / x; }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return log(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return V::broadcast(1) / x; }
 };
 struct log1p_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return log1p(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return V::broadcast(1) / (V::broadcast(1) + x); }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return log1p(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return V::broadcast(1) / (V::broadcast(1) + x); }
 };
 struct sqrt_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return sqrt(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V, V value) { return V::broadcast(.5) / value; }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return sqrt(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V, V value) noexcept { return V::broadcast(.5) / value; }
 };
 struct abs_op {  // slope 0 at 0
-  template <class V> [[gnu::always_inline]] static V value(V x) { return abs(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V) {
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return abs(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept {
     const V zero = V::broadcast(0), one = V::broadcast(1);
     return select_or_zero(x > zero, one) - select_or_zero(x < zero, one);
   }
 };
 struct square_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return x * x; }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return x + x; }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x * x; }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return x + x; }
 };
 struct sigmoid_op {
-  template <class V> [[gnu::always_inline]] static V value(V x) { return sigmoid(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V value) { return value * sigmoid(-x); }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return sigmoid(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V value) noexcept { return value * sigmoid(-x); }
 };
 struct log_sigmoid_op {  // log(1 / (1 + e^-x)); its slope is sigmoid(-x)
-  template <class V> [[gnu::always_inline]] static V value(V x) { return log_sigmoid(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return sigmoid(-x); }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return log_sigmoid(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return sigmoid(-x); }
 };
 struct log1mexp_op {  // log(1 - e^x) for x < 0; its slope is -e^x / (1 - e^x) = 1 / expm1(-x) · (-1)
-  template <class V> [[gnu::always_inline]] static V value(V x) { return log1mexp(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V x, V) { return V::broadcast(-1) / expm1(-x); }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return log1mexp(x); }
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return V::broadcast(-1) / expm1(-x); }
 };
 struct k3_op {  // e^d - d - 1, accurate near d = 0; value and slope e^d - 1 share one range reduction
-  template <class V> [[gnu::always_inline]] static V value(V d) { return k3_with_slope(d).value; }
-  template <class V> [[gnu::always_inline]] static auto value_and_derivative(V d) {
+  template <class V> [[gnu::always_inline]] static V value(V d) noexcept { return k3_with_slope(d).value; }
+  template <class V> [[gnu::always_inline]] static auto value_and_derivative(V d) noexcept {
     const auto pair = k3_with_slope(d);
     struct { V value, derivative; } both{pair.value, pair.expm1};
     return both;
@@ -73,24 +73,24 @@ struct k3_op {  // e^d - d - 1, accurate near d = 0; value and slope e^d - 1 sha
 };
 
 struct minimum_op {  // a tie goes to the first operand, and so does its slope; NaN in the first operand stays
-  template <class V> [[gnu::always_inline]] static V value(V a, V b) { return select(b < a, b, a); }
-  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) {
+  template <class V> [[gnu::always_inline]] static V value(V a, V b) noexcept { return select(b < a, b, a); }
+  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) noexcept {
     if constexpr (A && B) return select(b < a, db, da);
     else if constexpr (A) return select_or_zero(!(b < a), da);
     else return select_or_zero(b < a, db);
   }
 };
 struct maximum_op {
-  template <class V> [[gnu::always_inline]] static V value(V a, V b) { return select(b > a, b, a); }
-  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) {
+  template <class V> [[gnu::always_inline]] static V value(V a, V b) noexcept { return select(b > a, b, a); }
+  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) noexcept {
     if constexpr (A && B) return select(b > a, db, da);
     else if constexpr (A) return select_or_zero(!(b > a), da);
     else return select_or_zero(b > a, db);
   }
 };
 struct clamp_op {  // slope 1 inside and at the bounds, 0 outside (as torch.clamp); bounds are parameters or data
-  template <class V> [[gnu::always_inline]] static V value(V x, V low, V high) { return clamp(x, low, high); }
-  template <bool A, bool B, bool C, class V> [[gnu::always_inline]] static V slope(V x, V low, V high, V, V dx, V dlow, V dhigh) {
+  template <class V> [[gnu::always_inline]] static V value(V x, V low, V high) noexcept { return clamp(x, low, high); }
+  template <bool A, bool B, bool C, class V> [[gnu::always_inline]] static V slope(V x, V low, V high, V, V dx, V dlow, V dhigh) noexcept {
     if constexpr (A && !B && !C) {
       return select_or_zero((x >= low) & (x <= high), dx);
     } else {
@@ -103,8 +103,8 @@ struct clamp_op {  // slope 1 inside and at the bounds, 0 outside (as torch.clam
   }
 };
 struct where_op {
-  template <class M, class V> [[gnu::always_inline]] static V value(M c, V a, V b) { return select(c, a, b); }
-  template <bool, bool A, bool B, class M, class V> [[gnu::always_inline]] static V slope(M c, V, V, V, V, V da, V db) {
+  template <class M, class V> [[gnu::always_inline]] static V value(M c, V a, V b) noexcept { return select(c, a, b); }
+  template <bool, bool A, bool B, class M, class V> [[gnu::always_inline]] static V slope(M c, V, V, V, V, V da, V db) noexcept {
     if constexpr (A && B) return select(c, da, db);
     else if constexpr (A) return select_or_zero(c, da);
     else return select_or_zero(!c, db);
@@ -113,8 +113,8 @@ struct where_op {
 // a / b, and 0 where b is 0: the mean over nothing contributes nothing.
 struct divide_or_zero_op {
   static constexpr bool bilinear = true;
-  template <class V> [[gnu::always_inline]] static V value(V a, V b) { return select_or_zero(b != V::broadcast(0), a / b); }
-  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) {
+  template <class V> [[gnu::always_inline]] static V value(V a, V b) noexcept { return select_or_zero(b != V::broadcast(0), a / b); }
+  template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) noexcept {
     V d = V::broadcast(0);
     if constexpr (A) d = da / b;
     if constexpr (B) d = d - value * db / b;
@@ -123,19 +123,19 @@ struct divide_or_zero_op {
 };
 struct stop_gradient_op {
   static constexpr bool detached = true;
-  template <class V> [[gnu::always_inline]] static V value(V x) { return x; }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x; }
 };
 struct straight_through_op {  // the value of the first operand, the slope of the second
-  template <class V> [[gnu::always_inline]] static V value(V a, V) { return a; }
+  template <class V> [[gnu::always_inline]] static V value(V a, V) noexcept { return a; }
   static constexpr bool slope_of_second = true;
-  template <bool, bool, class V> [[gnu::always_inline]] static V slope(V, V, V, V, V db) { return db; }
+  template <bool, bool, class V> [[gnu::always_inline]] static V slope(V, V, V, V, V db) noexcept { return db; }
 };
 template <fixed_string Name>
 struct let_op {
   static constexpr auto name = Name;
   static constexpr bool linear = true;
-  template <class V> [[gnu::always_inline]] static V value(V x) { return x; }
-  template <bool, class V> [[gnu::always_inline]] static V slope(V, V, V dx) { return dx; }
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x; }
+  template <bool, class V> [[gnu::always_inline]] static V slope(V, V, V dx) noexcept { return dx; }
 };
 
 template <expression X> constexpr auto exp(const X& x) { return make_node<exp_op>(x); }

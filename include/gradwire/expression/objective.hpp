@@ -16,8 +16,9 @@ struct metric_t {
 // metric<"kl">(mean_over_all_tokens(kl)): a batch-level value; absent from the result when there is nothing to average.
 template <fixed_string Name, expression X>
 constexpr auto metric(const X& x) {
-  static_assert(X::level == extent::batch,
-                "gradwire: a metric is one number; end it with mean_over_all_tokens(...) or another reduction to the batch");
+  static_assert(
+      X::level == extent::batch,
+      "gradwire: a metric is one number; end it with mean_over_all_tokens(...) or another reduction to the batch");
   return metric_t<Name, X>{x};
 }
 
@@ -60,7 +61,9 @@ constexpr objective_t<Loss, Ms...> with_metrics(const Loss& loss, const metric_l
 }  // namespace formula
 
 template <class O>
-concept objective_like = requires { typename std::remove_cvref_t<O>::objective_tag; };
+concept objective_like = requires {
+  typename std::remove_cvref_t<O>::objective_tag;
+};
 
 template <expression Loss, class... Metrics>
 constexpr objective_t<Loss, Metrics...> objective(const Loss& loss, const Metrics&... metrics) {
@@ -75,15 +78,16 @@ constexpr auto as_objective(const L& loss) {
   } else if constexpr (expression<L>) {
     return objective(loss);
   } else {
-    static_assert(requires { loss(); },
-                  "gradwire: a loss is a formula, an objective, or an aggregate whose call without arguments returns one");
+    static_assert(
+        requires { loss(); },
+        "gradwire: a loss is a formula, an objective, or an aggregate whose call without arguments returns one");
     return as_objective(loss());
   }
 }
 
 template <class A, class B>
-  requires(objective_like<A> && (objective_like<B> || expression<B>)) || (objective_like<B> && expression<A>)
-constexpr auto operator+(const A& a, const B& b) {
+requires(objective_like<A> && (objective_like<B> || expression<B>)) ||
+    (objective_like<B> && expression<A>)constexpr auto operator+(const A& a, const B& b) {
   const auto x = as_objective(a);
   const auto y = as_objective(b);
   return formula::with_metrics(x.loss + y.loss, formula::join(x.metrics, y.metrics));
@@ -105,11 +109,11 @@ struct allow_op {
   static constexpr lint allowed = Lint;
   static constexpr bool linear = true;
   template <class V>
-  [[gnu::always_inline]] static V value(V x) {
+  [[gnu::always_inline]] static V value(V x) noexcept {
     return x;
   }
   template <bool, class V>
-  [[gnu::always_inline]] static V slope(V, V, V dx) {
+  [[gnu::always_inline]] static V slope(V, V, V dx) noexcept {
     return dx;
   }
 };
@@ -118,7 +122,8 @@ constexpr auto allow(const X& x) {
   return make_node<allow_op<Lint>>(x);
 }
 
-// A preset that follows its source against the contract says so, with the reason; the generic test asserts that it does.
+// A preset that follows its source against the contract says so, with the reason; the generic test asserts that it
+// does.
 enum class rule : unsigned char { mask_isolation, permutation_invariance, padding_invariance, scale, empty, on_policy };
 
 template <rule Rule, fixed_string Reason>

@@ -10,11 +10,11 @@ namespace gradwire::inline v0 {
 struct add_op {
   static constexpr bool linear = true;  // the slope reads no operand
   template <class V>
-  [[gnu::always_inline]] static V value(V a, V b) {
+  [[gnu::always_inline]] static V value(V a, V b) noexcept {
     return a + b;
   }
   template <bool A, bool B, class V>
-  [[gnu::always_inline]] static V slope(V, V, V, V da, V db) {
+  [[gnu::always_inline]] static V slope(V, V, V, V da, V db) noexcept {
     if constexpr (A && B)
       return da + db;
     else if constexpr (A)
@@ -27,11 +27,11 @@ struct add_op {
 struct subtract_op {
   static constexpr bool linear = true;
   template <class V>
-  [[gnu::always_inline]] static V value(V a, V b) {
+  [[gnu::always_inline]] static V value(V a, V b) noexcept {
     return a - b;
   }
   template <bool A, bool B, class V>
-  [[gnu::always_inline]] static V slope(V, V, V, V da, V db) {
+  [[gnu::always_inline]] static V slope(V, V, V, V da, V db) noexcept {
     if constexpr (A && B)
       return da - db;
     else if constexpr (A)
@@ -44,11 +44,11 @@ struct subtract_op {
 struct negate_op {
   static constexpr bool linear = true;
   template <class V>
-  [[gnu::always_inline]] static V value(V a) {
+  [[gnu::always_inline]] static V value(V a) noexcept {
     return -a;
   }
   template <bool, class V>
-  [[gnu::always_inline]] static V slope(V, V, V da) {
+  [[gnu::always_inline]] static V slope(V, V, V da) noexcept {
     return -da;
   }
 };
@@ -56,11 +56,11 @@ struct negate_op {
 struct multiply_op {
   static constexpr bool bilinear = true;  // affine in one operand when the other is data
   template <class V>
-  [[gnu::always_inline]] static V value(V a, V b) {
+  [[gnu::always_inline]] static V value(V a, V b) noexcept {
     return a * b;
   }
   template <bool A, bool B, class V>
-  [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) {
+  [[gnu::always_inline]] static V slope(V a, V b, V, V da, V db) noexcept {
     if constexpr (A && B)
       return da * b + a * db;
     else if constexpr (A)
@@ -73,11 +73,11 @@ struct multiply_op {
 struct divide_op {
   static constexpr bool bilinear = true;
   template <class V>
-  [[gnu::always_inline]] static V value(V a, V b) {
+  [[gnu::always_inline]] static V value(V a, V b) noexcept {
     return a / b;
   }
   template <bool A, bool B, class V>
-  [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) {
+  [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) noexcept {
     if constexpr (A && B)
       return (da - value * db) / b;
     else if constexpr (A)
@@ -128,22 +128,22 @@ struct comparison {
 
 // clang-format off
 struct less_op : formula::comparison<less_op> {
-  template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a < b; }
+  template <class V> [[gnu::always_inline]] static auto value(V a, V b) noexcept { return a < b; }
 };
 struct less_equal_op : formula::comparison<less_equal_op> {
-  template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a <= b; }
+  template <class V> [[gnu::always_inline]] static auto value(V a, V b) noexcept { return a <= b; }
 };
 struct equal_op : formula::comparison<equal_op> {
-  template <class V> [[gnu::always_inline]] static auto value(V a, V b) { return a == b; }
+  template <class V> [[gnu::always_inline]] static auto value(V a, V b) noexcept { return a == b; }
 };
 struct and_op : formula::comparison<and_op> {
-  template <class M> [[gnu::always_inline]] static auto value(M a, M b) { return a & b; }
+  template <class M> [[gnu::always_inline]] static auto value(M a, M b) noexcept { return a & b; }
 };
 struct or_op : formula::comparison<or_op> {
-  template <class M> [[gnu::always_inline]] static auto value(M a, M b) { return a | b; }
+  template <class M> [[gnu::always_inline]] static auto value(M a, M b) noexcept { return a | b; }
 };
 struct not_op : formula::comparison<not_op> {
-  template <class M> [[gnu::always_inline]] static auto value(M a) { return !a; }
+  template <class M> [[gnu::always_inline]] static auto value(M a) noexcept { return !a; }
 };
 
 template <operand A, operand B> requires(expression<A> || expression<B>)

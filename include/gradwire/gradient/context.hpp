@@ -56,6 +56,7 @@ struct context {
   Table constants;
   Arrays array;
   shape_totals totals;
+  bool far = false;                             // are the columns larger than a cache that is near?
   std::size_t first_group = 0, last_group = 0;  // of the part of the batch that is worked on
   value_type* slope = nullptr;
   double* store = nullptr;  // token values of a selection over the batch

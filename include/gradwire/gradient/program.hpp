@@ -17,6 +17,12 @@ inline constexpr bool is_leaf = true;
 template <class Op, class... Xs, extent Stop>
 inline constexpr bool is_leaf<node<Op, Xs...>, Stop> = is_crossing<Op> || (node<Op, Xs...>::level > Stop);
 
+// The longer operand comes first: what ends with many dependent steps should not be what a block waits for.
+template <class E>
+inline constexpr int steps = 0;
+template <class Op, class... Xs>
+inline constexpr int steps<node<Op, Xs...>> = is_crossing<Op> ? 0 : (1 + ... + steps<Xs>);
+
 template <class List, extent Stop, class E, bool Leaf = is_leaf<E, Stop> || contains<E, List>>
 struct flatten {
   using type = append_once<List, E>;
@@ -27,8 +33,10 @@ struct flatten<List, Stop, node<Op, A>, false> {
 };
 template <class List, extent Stop, class Op, class A, class B>
 struct flatten<List, Stop, node<Op, A, B>, false> {
-  using a = typename flatten<List, Stop, A>::type;
-  using type = append_once<typename flatten<a, Stop, B>::type, node<Op, A, B>>;
+  using longer = std::conditional_t<(steps<B> > steps<A>), B, A>;
+  using shorter = std::conditional_t<(steps<B> > steps<A>), A, B>;
+  using type =
+      append_once<typename flatten<typename flatten<List, Stop, longer>::type, Stop, shorter>::type, node<Op, A, B>>;
 };
 template <class List, extent Stop, class Op, class A, class B, class C>
 struct flatten<List, Stop, node<Op, A, B, C>, false> {
@@ -104,7 +112,7 @@ struct frame<V, Inputs, list<Nodes...>> : slot_of<Nodes, V, Inputs>... {
   using lane_type = V;
   using inputs = Inputs;
   template <class E>
-  [[gnu::always_inline]] auto& at() {
+  [[gnu::always_inline]] auto& at() noexcept {
     return static_cast<slot_of<E, V, Inputs>&>(*this);
   }
 };
@@ -114,7 +122,7 @@ inline constexpr bool depends_on = (dependence<E, Inputs> >> J & 1u) != 0;
 
 // The tangent of E for input J, or a zero that no operation reads.
 template <class E, int J, class Frame>
-[[gnu::always_inline]] inline typename Frame::lane_type tangent(Frame& f) {
+[[gnu::always_inline]] inline typename Frame::lane_type tangent(Frame& f) noexcept {
   if constexpr (depends_on<E, typename Frame::inputs, J>)
     return f.template at<E>().tangent[J];
   else
@@ -130,7 +138,7 @@ template <class Op, class A>
 struct step<node<Op, A>> {
   using self = node<Op, A>;
   template <int J = 0, class Frame, class V>
-  [[gnu::always_inline]] static void chain(Frame& f, V derivative) {
+  [[gnu::always_inline]] static void chain(Frame& f, V derivative) noexcept {
     if constexpr (J < Frame::inputs::size) {
       if constexpr (depends_on<self, typename Frame::inputs, J>)
         f.template at<self>().tangent[J] = derivative * f.template at<A>().tangent[J];
@@ -138,7 +146,7 @@ struct step<node<Op, A>> {
     }
   }
   template <int J = 0, class Frame>
-  [[gnu::always_inline]] static void pass(Frame& f) {
+  [[gnu::always_inline]] static void pass(Frame& f) noexcept {
     if constexpr (J < Frame::inputs::size) {
       if constexpr (depends_on<self, typename Frame::inputs, J>) {
         auto& y = f.template at<self>();
@@ -148,7 +156,7 @@ struct step<node<Op, A>> {
     }
   }
   template <class Frame>
-  [[gnu::always_inline]] static void run(Frame& f) {
+  [[gnu::always_inline]] static void run(Frame& f) noexcept {
     using V = typename Frame::lane_type;
     const auto x = f.template at<A>().value;
     auto& y = f.template at<self>();
@@ -175,7 +183,7 @@ template <class Op, class A, class B>
 struct step<node<Op, A, B>> {
   using self = node<Op, A, B>;
   template <int J = 0, class Frame>
-  [[gnu::always_inline]] static void pass(Frame& f) {
+  [[gnu::always_inline]] static void pass(Frame& f) noexcept {
     using I = typename Frame::inputs;
     if constexpr (J < I::size) {
       if constexpr (depends_on<self, I, J>) {
@@ -187,7 +195,7 @@ struct step<node<Op, A, B>> {
     }
   }
   template <class Frame>
-  [[gnu::always_inline]] static void run(Frame& f) {
+  [[gnu::always_inline]] static void run(Frame& f) noexcept {
     f.template at<self>().value = Op::value(f.template at<A>().value, f.template at<B>().value);
     if constexpr (dependence<self, typename Frame::inputs> != 0) pass(f);
   }
@@ -197,7 +205,7 @@ template <class Op, class A, class B, class C>
 struct step<node<Op, A, B, C>> {
   using self = node<Op, A, B, C>;
   template <int J = 0, class Frame>
-  [[gnu::always_inline]] static void pass(Frame& f) {
+  [[gnu::always_inline]] static void pass(Frame& f) noexcept {
     using I = typename Frame::inputs;
     if constexpr (J < I::size) {
       if constexpr (depends_on<self, I, J>) {
@@ -210,7 +218,7 @@ struct step<node<Op, A, B, C>> {
     }
   }
   template <class Frame>
-  [[gnu::always_inline]] static void run(Frame& f) {
+  [[gnu::always_inline]] static void run(Frame& f) noexcept {
     f.template at<self>().value =
         Op::value(f.template at<A>().value, f.template at<B>().value, f.template at<C>().value);
     if constexpr (dependence<self, typename Frame::inputs> != 0) pass(f);
@@ -219,7 +227,7 @@ struct step<node<Op, A, B, C>> {
 
 // A leaf's value comes from the loader; if it is an input, its tangent for itself is 1.
 template <class E, class Frame, class V>
-[[gnu::always_inline]] inline void set_leaf(Frame& f, V value) {
+[[gnu::always_inline]] inline void set_leaf(Frame& f, V value) noexcept {
   auto& s = f.template at<E>();
   s.value = value;
   if constexpr (dependence<E, typename Frame::inputs> != 0)

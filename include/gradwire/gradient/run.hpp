@@ -92,6 +92,8 @@ inline constexpr bool is_checked = check_loss<
     typename bound<typename Objective::loss_type>::type, Variable, Batch,
     typename bound_metrics<decltype(Objective::metrics), bound<typename Objective::loss_type>::next>::type>::ok;
 
+inline constexpr std::size_t far_bytes = std::size_t{1} << 20;  // of a column, beyond which it comes from far away
+
 template <bool WithMetrics, class Isa, class Objective, class Variable, class Batch, class... Options>
 void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Batch::value_type>& result,
               const Options&... options) {
@@ -111,7 +113,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   if constexpr (reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>)
     check_weights(batch, reads_shape<shape_value::weight_sum, formulas>);
 
-  context_type c{batch, shape, {}, {}, {}, 0, shape.groups(), nullptr, nullptr};
+  context_type c{batch, shape, {}, {}, {}, shape.padded() * sizeof(T) > far_bytes, 0, shape.groups(), nullptr, nullptr};
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)

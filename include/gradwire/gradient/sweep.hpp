@@ -30,6 +30,8 @@ struct sweep {
   using import_nodes = program<imports, extent::batch>;
   using columns = typename filter<column_leaf<extent::token>::template test, nodes>::type;
 
+  static constexpr std::size_t ahead = 2560 / sizeof(T);  // elements to prefetch ahead, where a column is out of cache
+
   struct block {
     std::size_t begin, i;  // of the row; of the block's first lane within it
     V w;
@@ -69,20 +71,22 @@ struct sweep {
   // ---- a block ----
 
   template <class E>
-  GRADWIRE_LANES_INLINE static void evaluate(state& st, const block& b) {
+  GRADWIRE_LANES_INLINE static void evaluate(state& st, const block& b) noexcept {
     if constexpr (!is_leaf<E, extent::token>)
       step<E>::run(st.f);
     else if constexpr (E::level > extent::token)
       ;  // set before the row
-    else if constexpr (requires { E::wire_name; })
-      set_leaf<E>(st.f, V::load(st.row.template of<E>() + b.i));
-    else if constexpr (requires { E::what; })
+    else if constexpr (requires { E::wire_name; }) {
+      const T* const from = st.row.template of<E>() + b.i;
+      if (st.c.far) __builtin_prefetch(from + ahead);
+      set_leaf<E>(st.f, V::load(from));
+    } else if constexpr (requires { E::what; })
       set_leaf<E>(st.f, V::iota() + V::broadcast(static_cast<T>(b.i)));
     else
       set_leaf<E>(st.f, sum_of_candidates<E>(st, b));
   }
   template <class E>
-  GRADWIRE_LANES_INLINE static V sum_of_candidates(state& st, const block& b) {
+  GRADWIRE_LANES_INLINE static V sum_of_candidates(state& st, const block& b) noexcept {
     V sum = V::broadcast(0);
     for_each_candidate<E>(st.c, st.f, b.element(), [&](std::size_t, auto& candidate) [[gnu::always_inline]] {
       sum = sum + candidate.template at<body_of<E>>().value;
@@ -91,7 +95,7 @@ struct sweep {
   }
 
   template <class C>
-  GRADWIRE_LANES_INLINE static void add_value(state& st, const block& b) {
+  GRADWIRE_LANES_INLINE static void add_value(state& st, const block& b) noexcept {
     const V x = st.f.template at<body_of<C>>().value;
     if constexpr (crossing_traits<C>::coupled) {  // a selection over the batch needs every value
       for (int i = 0; i < V::width; ++i)
@@ -106,7 +110,7 @@ struct sweep {
 
   // Adds adjoint · weight · d body / d input J of one reduction.
   template <class C, int J>
-  GRADWIRE_LANES_INLINE static void pull_back(state& st, const block& b, V& masked, V& everywhere) {
+  GRADWIRE_LANES_INLINE static void pull_back(state& st, const block& b, V& masked, V& everywhere) noexcept {
     using body = body_of<C>;
     if constexpr (depends_on<body, inputs, J>) {
       const V d = st.adjoints.template of<C>() * st.f.template at<body>().tangent[J];
@@ -138,7 +142,7 @@ struct sweep {
   }
 
   template <class I, class... Cs>
-  GRADWIRE_LANES_INLINE static void write_slope(list<Cs...>, state& st, const block& b) {
+  GRADWIRE_LANES_INLINE static void write_slope(list<Cs...>, state& st, const block& b) noexcept {
     constexpr int j = index_in<I>(inputs{});
     constexpr bool add = types::adds || types::first_writer(inputs{}) != j;
     V masked = V::broadcast(0), everywhere = masked;
@@ -156,13 +160,14 @@ struct sweep {
     }
   }
   template <bool Add>
-  GRADWIRE_LANES_INLINE static void write(T* to, V x) {
+  GRADWIRE_LANES_INLINE static void write(T* to, V x) noexcept {
     if constexpr (Add) x = x + V::load(to);
     x.store(to);
   }
 
   template <class... Es, class... Cs, class... Is>
-  GRADWIRE_LANES_INLINE static void run_block(list<Es...>, list<Cs...>, list<Is...>, state& st, const block& b) {
+  GRADWIRE_LANES_INLINE static void run_block(list<Es...>, list<Cs...>, list<Is...>, state& st,
+                                              const block& b) noexcept {
     (evaluate<Es>(st, b), ...);
     (add_value<Cs>(st, b), ...);
     (write_slope<Is>(sloped{}, st, b), ...);

@@ -14,9 +14,9 @@ namespace loopback {
 
 struct model_config {
   std::int32_t vocab_size = 320;                // rows of the embedding; ids at the end may be padding
-  std::int32_t hidden_size = 128;               // width of the residual stream
-  std::int32_t intermediate_size = 384;         // width of the SwiGLU
-  std::int32_t num_hidden_layers = 4;           //
+  std::int32_t hidden_size = 96;                // width of the residual stream
+  std::int32_t intermediate_size = 256;         // width of the SwiGLU
+  std::int32_t num_hidden_layers = 3;           //
   std::int32_t num_attention_heads = 4;         // query heads
   std::int32_t num_key_value_heads = 2;         // divides the number of query heads
   std::int32_t head_dim = 32;                   // even

@@ -74,8 +74,9 @@ struct weight_product_of {
 
 template <class... Xs>
 constexpr void require_selection() {
-  static_assert((selects<Xs> && ...),
-                "gradwire: && || ! join masks that select (bool); a weight is joined by * and +, such as 0.5 * response_only");
+  static_assert(
+      (selects<Xs> && ...),
+      "gradwire: && || ! join masks that select (bool); a weight is joined by * and +, such as 0.5 * response_only");
 }
 
 template <mask_expression A, mask_expression B>
@@ -95,15 +96,11 @@ constexpr inverse<A> operator!(A a) {
 }
 
 template <class Number, mask_expression A>
-  requires std::is_arithmetic_v<Number>
-constexpr scaled<A> operator*(Number factor, A a) {
-  return {static_cast<double>(factor), std::move(a)};
-}
+requires std::is_arithmetic_v<Number>
+constexpr scaled<A> operator*(Number factor, A a) { return {static_cast<double>(factor), std::move(a)}; }
 template <mask_expression A, class Number>
-  requires std::is_arithmetic_v<Number>
-constexpr scaled<A> operator*(A a, Number factor) {
-  return {static_cast<double>(factor), std::move(a)};
-}
+requires std::is_arithmetic_v<Number>
+constexpr scaled<A> operator*(A a, Number factor) { return {static_cast<double>(factor), std::move(a)}; }
 template <mask_expression A, mask_expression B>
 constexpr weight_product_of<A, B> operator*(A a, B b) {
   return {std::move(a), std::move(b)};

@@ -5,8 +5,9 @@
 //   weights = 0.2 * response_only + 0.8 * last_turn        // a number a token
 //   weights = response_only && position < length - 4
 //
-// A mask of one's own is a struct with `using mask_tag = void;` and a call that takes a token_context and returns bool or
-// a number, or `mask_by(callable)`. Targets are what is masked: a context describes target t, the token after input token t.
+// A mask of one's own is a struct with `using mask_tag = void;` and a call that takes a token_context and returns bool
+// or a number, or `mask_by(callable)`. Targets are what is masked: a context describes target t, the token after input
+// token t.
 #pragma once
 
 #include <type_traits>
@@ -17,7 +18,9 @@
 namespace gradwire::inline v0 {
 
 template <class X>
-concept mask_expression = token_mask<X> && requires { typename std::remove_cvref_t<X>::mask_tag; };
+concept mask_expression = token_mask<X> && requires {
+  typename std::remove_cvref_t<X>::mask_tag;
+};
 
 namespace masks {
 

@@ -16,7 +16,9 @@ namespace gradwire::inline v0 {
 namespace masks {
 
 template <class X>
-concept place_expression = requires { typename X::place_tag; };
+concept place_expression = requires {
+  typename X::place_tag;
+};
 template <class X>
 concept place_operand = place_expression<X> || std::integral<X>;
 
@@ -82,61 +84,61 @@ struct place_comparison {
 };
 
 template <class A, class B>
-concept place_operands = place_operand<A> && place_operand<B> && (place_expression<A> || place_expression<B>);
+concept place_operands = place_operand<A> && place_operand<B> &&(place_expression<A> || place_expression<B>);
 
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_sum<'+', place_type<A>, place_type<B>> operator+(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_sum<'-', place_type<A>, place_type<B>> operator-(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_sum<'*', place_type<A>, place_type<B>> operator*(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_sum<'/', place_type<A>, place_type<B>> operator/(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_sum<'%', place_type<A>, place_type<B>> operator%(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_comparison<comparison::equal, false, place_type<A>, place_type<B>> operator==(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_comparison<comparison::equal, true, place_type<A>, place_type<B>> operator!=(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_comparison<comparison::less, false, place_type<A>, place_type<B>> operator<(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_comparison<comparison::less_equal, false, place_type<A>, place_type<B>> operator<=(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_comparison<comparison::less_equal, true, place_type<A>, place_type<B>> operator>(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }
 template <class A, class B>
-  requires place_operands<A, B>
+requires place_operands<A, B>
 constexpr place_comparison<comparison::less, true, place_type<A>, place_type<B>> operator>=(A a, B b) noexcept {
   return {as_place(a), as_place(b)};
 }

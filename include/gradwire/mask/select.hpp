@@ -26,8 +26,8 @@ struct role_mask {
 inline constexpr role_mask<part_role::response> response_only{};  // what `weights` is when it is not given
 inline constexpr role_mask<part_role::prompt> prompt_only{};
 
-// Turns are the model's: turn(0) is the first response, turn(-1) the last, adjacent response parts are one. A prompt is in
-// no turn, so a mask of turns never trains on it.
+// Turns are the model's: turn(0) is the first response, turn(-1) the last, adjacent response parts are one. A prompt is
+// in no turn, so a mask of turns never trains on it.
 struct turn_mask {
   using mask_tag = void;
   std::int64_t number = 0;
@@ -60,7 +60,8 @@ class token_set_mask {
   using mask_tag = void;
 
   void add(std::int64_t id) {
-    if (id < 0) detail::refuse({.column = "weights"}, id, "is_token: the token id %lld is negative", static_cast<long long>(id));
+    if (id < 0)
+      detail::refuse({.column = "weights"}, id, "is_token: the token id %lld is negative", static_cast<long long>(id));
     std::size_t i = ids_.size();  // keeps the ids sorted
     ids_.push_back(id);
     for (; i > 0 && ids_[i - 1] > id; --i) ids_[i] = ids_[i - 1];
@@ -84,12 +85,13 @@ class token_set_mask {
 };
 
 inline token_id_mask is_token(std::int64_t id) {
-  if (id < 0) detail::refuse({.column = "weights"}, id, "is_token: the token id %lld is negative", static_cast<long long>(id));
+  if (id < 0)
+    detail::refuse({.column = "weights"}, id, "is_token: the token id %lld is negative", static_cast<long long>(id));
   return {id};
 }
 template <class... More>
-  requires((std::is_integral_v<More> && ...))
-token_set_mask is_token(std::int64_t first, std::int64_t second, More... more) {
+requires((std::is_integral_v<More> && ...)) token_set_mask
+    is_token(std::int64_t first, std::int64_t second, More... more) {
   token_set_mask result;
   result.add(first);
   result.add(second);

@@ -48,7 +48,7 @@ class checkpoint_store {
   explicit checkpoint_store(path root) : temporary_(root.empty()) {
     std::error_code problem;
     if (temporary_) {
-      std::string name = (std::filesystem::temp_directory_path(problem) / "gradwire-XXXXXX").string();
+      std::string name = (std::filesystem::temp_directory_path(problem) / ("gradwire-" + std::string(6, 'X'))).string();
       if (problem || ::mkdtemp(name.data()) == nullptr)
         throw error(errc::config, "no temporary folder for checkpoints can be made; name one in .checkpoints");
       root = name;
