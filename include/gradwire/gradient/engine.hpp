@@ -21,6 +21,8 @@ namespace formula {
 
 inline constexpr std::size_t piece_tokens = 4096;  // of a sweep: worth a thread, and small enough to share evenly
 
+inline constexpr std::size_t near_tokens = 512;  // that go through all sweeps at a time, at least
+
 [[noreturn, gnu::noinline, gnu::cold]] inline void bad_weight_sum(std::size_t s, double sum) {
   detail::data_error(
       {.datum = static_cast<std::int64_t>(s), .column = "weights"},
@@ -70,9 +72,15 @@ class engine {
           },
           [&](std::size_t first, std::size_t last) {
             Context part = c_;
-            part.first_group = first;
-            part.last_group = last;
-            engine<Context, serial_executor, true>(part, serial_executor{}).run();
+            const auto begin = [&](std::size_t g) { return c_.shape.group_begin[g]; };
+            for (std::size_t g = first; g < last; g = part.last_group) {  // some groups that stay in the nearest caches
+              part.first_group = g;
+              part.last_group = g + 1;
+              while (part.last_group < last &&
+                     c_.shape.offset[begin(part.last_group)] - c_.shape.offset[begin(g)] < near_tokens)
+                ++part.last_group;
+              engine<Context, serial_executor, true>(part, serial_executor{}).run();
+            }
           });
       batch_values(typename plan::crossings{});
     } else {

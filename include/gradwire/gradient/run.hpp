@@ -113,7 +113,9 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   if constexpr (reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>)
     check_weights(batch, reads_shape<shape_value::weight_sum, formulas>);
 
-  context_type c{batch, shape, {}, {}, {}, shape.padded() * sizeof(T) > far_bytes, 0, shape.groups(), nullptr, nullptr};
+  context_type c{
+      batch, shape,          {},      {},     {}, plan_type::passes == 1 && shape.padded() * sizeof(T) > far_bytes,
+      0,     shape.groups(), nullptr, nullptr};
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)

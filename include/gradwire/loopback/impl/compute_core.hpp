@@ -56,7 +56,7 @@ struct compute_core {
 };
 
 // Tokens of a micro-batch: few enough for the activations to stay in cache, many enough for the products.
-inline std::size_t micro_batch_tokens(const model_config& config) { return config.hidden_size <= 192 ? 512 : 512; }
+inline std::size_t micro_batch_tokens(const model_config& config) { return config.hidden_size <= 192 ? 256 : 512; }
 
 [[noreturn]] inline void refuse_example(std::size_t datum, std::int64_t token, const char* column, std::int64_t value,
                                         const std::string& why) {

@@ -49,14 +49,15 @@ inline void check_sampling(const sample_options& o) {
 
 // One value a prompt token; some servers leave the first one, which has none, out.
 inline std::vector<float> whole_prompt(const wire::sample_reply& reply, std::size_t prompt_tokens) {
-  std::vector<float> values;
-  if (!reply.prompt_logprobs) return values;
-  if (reply.prompt_logprobs->size() + 1 == prompt_tokens) values.push_back(std::numeric_limits<float>::quiet_NaN());
-  values.insert(values.end(), reply.prompt_logprobs->begin(), reply.prompt_logprobs->end());
-  if (values.size() != prompt_tokens) {
-    throw error(errc::data, "the trainer returned " + std::to_string(values.size()) + " prompt logprobs for " +
+  if (!reply.prompt_logprobs) return {};
+  const auto& given = *reply.prompt_logprobs;
+  const std::size_t missing = given.size() + 1 == prompt_tokens ? 1 : 0;
+  if (given.size() + missing != prompt_tokens) {
+    throw error(errc::data, "the trainer returned " + std::to_string(given.size()) + " prompt logprobs for " +
                                 std::to_string(prompt_tokens) + " tokens");
   }
+  std::vector<float> values(prompt_tokens, std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t i = 0; i < given.size(); ++i) values[missing + i] = given[i];
   return values;
 }
 
