@@ -436,13 +436,13 @@ BOOST_AUTO_TEST_CASE(samples) {
   BOOST_TEST((it.result<sample_reply>("asample", to_json(request)).sequences[1].tokens == sampled.sequences[1].tokens));
 
   // The logprob of a given next token, and the same through target_prompt_logprobs.
-  request = {.base_model = "gradwire/tiny",
-             .prompt = {{encoded_text{{72, 105, 33}}}},
-             .sampling_params = {.max_tokens = 1},
-             .prompt_logprobs = true,
-             .prompt_logprobs_last_n = 1,
-             .target_prompt_logprobs = tensor(array<std::int64_t>{105, -1, 4, 33}, {2, 2})};
-  const auto scored = it.result<sample_reply>("asample", to_json(request));
+  const sample_request scoring{.base_model = "gradwire/tiny",
+                               .prompt = {{encoded_text{{72, 105, 33}}}},
+                               .sampling_params = {.max_tokens = 1},
+                               .prompt_logprobs = true,
+                               .prompt_logprobs_last_n = 1,
+                               .target_prompt_logprobs = tensor(array<std::int64_t>{105, -1, 4, 33}, {2, 2})};
+  const auto scored = it.result<sample_reply>("asample", to_json(scoring));
   BOOST_TEST(std::isnan((*scored.prompt_logprobs)[1]));
   const auto targets = scored.target_prompt_logprobs.value().values<float>();
   BOOST_TEST(std::abs(targets[3] - (*scored.prompt_logprobs)[2]) < 1e-5F);

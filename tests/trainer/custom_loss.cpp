@@ -256,7 +256,7 @@ BOOST_AUTO_TEST_CASE(parts_that_accumulate_are_one_batch) {
   const auto before = b.net->count("/forward_backward");
   const auto parts = in_parts.forward_backward_custom(accumulate(first, second), sft_nll{}).result();
   BOOST_TEST(b.net->count("/forward_backward") == before + 4);  // each part forward and back
-  BOOST_TEST(parts.loss == one.loss, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(parts.loss == one.loss, boost::test_tools::tolerance(1e-6));  // the forwards may differ by float's rounding
   BOOST_TEST(parts.tokens == one.tokens);
   BOOST_TEST(largest_difference(parts.logprobs, one.logprobs) < 1e-6);
   // two calls of their own have two denominators: not the same gradient, and that is why accumulate() is there

@@ -55,6 +55,7 @@ class dynamic_array {
 
   void reserve(std::size_t size) { reserve_bytes(raw_, raw_.size * sizeof(T), size * sizeof(T)); }
   void resize(std::size_t size) {  // only grows; new elements are value-initialised
+    if (size <= raw_.size) return;
     reserve(size);
     if constexpr (std::is_trivially_default_constructible_v<T>) {
       __builtin_memset(raw_.data + raw_.size * sizeof(T), 0, (size - raw_.size) * sizeof(T));

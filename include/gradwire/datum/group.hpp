@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <gradwire/datum/datum.hpp>
+#include <gradwire/datum/layout.hpp>
 
 namespace gradwire::inline v0 {
 

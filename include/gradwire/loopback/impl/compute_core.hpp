@@ -10,8 +10,8 @@
 
 #include <gradwire/loopback/compute/product_eigen.hpp>
 #include <gradwire/loopback/compute/product_xtensor.hpp>
+#include <gradwire/loopback/engine.hpp>
 #include <gradwire/loopback/model/batch.hpp>
-#include <gradwire/loopback/training.hpp>
 
 namespace gradwire::inline v0 {
 namespace loopback {

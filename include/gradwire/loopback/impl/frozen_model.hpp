@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The code behind frozen_model: loading, running, sampling, and random weights for the built-in model.
 #pragma once
 
 #include <random>

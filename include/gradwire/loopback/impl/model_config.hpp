@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The code behind model_config.hpp: config.json in both directions.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The code behind tokenizer.hpp: text, ids, and the two files that Hugging Face reads.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The code behind training_model: adapters, accumulation, AdamW, snapshots. Saving is in training_files.hpp.
 #pragma once
 
 #include <cmath>
