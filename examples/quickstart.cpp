@@ -30,12 +30,12 @@ struct settings {
 
   int sft_batch = 128;              // questions a step
   double sft_learning_rate = 3e-3;  // Adam
-  double sft_until = 0.5;           // accuracy on the validation set
+  double sft_until = 0.45;          // accuracy on the validation set
   int sft_most_steps = 3000;
 
-  int prompts = 48;    // questions a GRPO step
+  int prompts = 64;    // questions a GRPO step
   int group_size = 8;  // samples a question
-  int grpo_steps = 100;
+  int grpo_steps = 200;
   double grpo_learning_rate = 5e-4;  // falls to 0 over the steps
   grpo loss{.clip = 0.2, .beta = 0.02};
 };

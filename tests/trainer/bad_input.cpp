@@ -48,7 +48,8 @@ BOOST_AUTO_TEST_SUITE(bad_input)
 BOOST_AUTO_TEST_CASE(an_unreachable_trainer) {
   auto service = service_client::connect(endpoint{"http://127.0.0.1:9", ""}, quick());
   const auto begun = std::chrono::steady_clock::now();
-  must_fail(errc::transport, {"cannot be reached", "127.0.0.1:9", "refused"}, [&] { service.create_training_client({.base_model = "m"}).result(); });
+  must_fail(errc::transport, {"cannot be reached", "127.0.0.1:9", "refused"},
+            [&] { service.create_training_client({.base_model = "m"}).result(); });
   BOOST_TEST((std::chrono::steady_clock::now() - begun < std::chrono::seconds(3)));
 }
 
@@ -56,7 +57,8 @@ BOOST_AUTO_TEST_CASE(a_wrong_token) {
   auto server = loopback::start();
   for (const char* token : {"", "tml-wrong"}) {
     auto service = service_client::connect(endpoint{server.endpoint().url, token}, quick());
-    const auto e = must_fail(errc::status, {"TINKER_API_KEY"}, [&] { service.create_training_client({.base_model = "gradwire/tiny"}).result(); });
+    const auto e = must_fail(errc::status, {"TINKER_API_KEY"},
+                             [&] { service.create_training_client({.base_model = "gradwire/tiny"}).result(); });
     BOOST_TEST((e.details().http_status == 401 || e.details().http_status == 403));
   }
   // the right one is in no text
@@ -73,9 +75,11 @@ BOOST_AUTO_TEST_CASE(addresses_and_keys_that_cannot_be_right) {
   must_fail(errc::config, {"user name or password"}, [] { service_client::connect("http://me:secret@127.0.0.1"); });
   must_fail(errc::config, {"port"}, [] { service_client::connect("http://127.0.0.1:99999"); });
   must_fail(errc::config, {"https"}, [] { service_client::connect("http://example.com", {.token = "tml-x"}); });
-  const auto e = must_fail(errc::config, {"18 characters"}, [] { service_client::connect("http://127.0.0.1:1", {.token = "tml-abc\r\nX-Evil: 1"}); });
+  const auto e = must_fail(errc::config, {"18 characters"},
+                           [] { service_client::connect("http://127.0.0.1:1", {.token = "tml-abc\r\nX-Evil: 1"}); });
   BOOST_TEST(std::string(e.what()).find("abc") == std::string::npos);
-  must_fail(errc::config, {"no dialect", "skyrl"}, [] { service_client::connect("http://127.0.0.1:1", {.dialect = "unknown"}); });
+  must_fail(errc::config, {"no dialect", "skyrl"},
+            [] { service_client::connect("http://127.0.0.1:1", {.dialect = "unknown"}); });
   must_fail(errc::config, {"not be read", "/no/such/file.pem"}, [] {
     service_client::connect("https://127.0.0.1:1", {.ca_file = "/no/such/file.pem"}).capabilities().result();
   });
@@ -86,10 +90,12 @@ BOOST_AUTO_TEST_CASE(names_of_checkpoints) {
   nothing_is_sent(b, [&] {
     for (const char* name : {"../x", "/etc/x", "a/b", "", "..", "a b", "..%2f", "nul\n"}) {
       must_fail(errc::config, {"name of a checkpoint"}, [&] { b.trainer.save_state(name).result(); });
-      must_fail(errc::config, {"name of a checkpoint"}, [&] { b.trainer.save_weights_for_sampler({.name = name}).result(); });
+      must_fail(errc::config, {"name of a checkpoint"},
+                [&] { b.trainer.save_weights_for_sampler({.name = name}).result(); });
     }
     must_fail(errc::config, {}, [&] { b.trainer.save_state(std::string(300, 'x')).result(); });
-    must_fail(errc::config, {"base checkpoints only"}, [&] { b.trainer.save_weights_for_sampler({.name = "a", .type = checkpoint::delta}).result(); });
+    must_fail(errc::config, {"base checkpoints only"},
+              [&] { b.trainer.save_weights_for_sampler({.name = "a", .type = checkpoint::delta}).result(); });
   });
 }
 
@@ -112,11 +118,18 @@ BOOST_AUTO_TEST_CASE(states_and_models_that_do_not_exist) {
   bench b;
   must_fail(errc::status, {}, [&] { b.trainer.load_state("tinker://none/weights/none").result(); });
   must_fail(errc::config, {"path is empty"}, [&] { b.trainer.load_state("").result(); });
-  must_fail(errc::status, {}, [&] { b.service.create_training_client_from_state("tinker://none/weights/none").result(); });
+  must_fail(errc::status, {},
+            [&] { b.service.create_training_client_from_state("tinker://none/weights/none").result(); });
   must_fail(errc::config, {"base_model is empty"}, [&] { b.service.create_training_client({}).result(); });
-  must_fail(errc::config, {"lora_rank is -1"}, [&] { b.service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = -1}).result(); });
+  must_fail(errc::config, {"lora_rank is -1"},
+            [&] { b.service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = -1}).result(); });
   must_fail(errc::config, {"one of the two"}, [&] { b.service.create_sampling_client({}).result(); });
-  must_fail(errc::status, {}, [&] { b.service.create_sampling_client({.model_path = "tinker://none/sampler_weights/none"}).result().sample({1}, {}).result(); });
+  must_fail(errc::status, {}, [&] {
+    b.service.create_sampling_client({.model_path = "tinker://none/sampler_weights/none"})
+        .result()
+        .sample({1}, {})
+        .result();
+  });
   BOOST_TEST(b.trainer.forward(supervised()).result().tokens == 17u);
 }
 
@@ -124,7 +137,9 @@ BOOST_AUTO_TEST_CASE(data_that_do_not_fit) {
   bench b;
   nothing_is_sent(b, [&] {
     const std::vector<int> q{1, 2, 3}, a{4, 5};
-    must_fail(errc::data, {}, [&] { datum{prompt(q) + response(a), fields::old_logprobs = std::vector<float>{-1, -2, -3}}; });
+    must_fail(errc::data, {}, [&] {
+      datum{prompt(q) + response(a), fields::old_logprobs = std::vector<float>{-1, -2, -3}};
+    });
     must_fail(errc::data, {"-7"}, [&] { datum{prompt(std::vector<int>{1, -7}) + response(a)}; });
     must_fail(errc::data, {}, [&] {
       datum d{prompt(q) + response(a), fields::old_logprobs = std::vector<float>{-1, std::nanf("")}};
@@ -137,17 +152,25 @@ BOOST_AUTO_TEST_CASE(data_that_do_not_fit) {
 BOOST_AUTO_TEST_CASE(inputs_that_a_server_loss_misses) {
   bench b;
   nothing_is_sent(b, [&] {
-    const auto e = must_fail(errc::data, {"ppo", "'logprobs'", "old_logprobs"}, [&] { b.trainer.forward_backward(supervised(), server_loss::ppo{}).result(); });
+    const auto e = must_fail(errc::data, {"ppo", "'logprobs'", "old_logprobs"},
+                             [&] { b.trainer.forward_backward(supervised(), server_loss::ppo{}).result(); });
     BOOST_TEST(e.details().column == "logprobs");
     must_fail(errc::data, {"'advantages'", "token_advantage"}, [&] {
-      b.trainer.forward_backward(with(fields::old_logprobs = std::vector<float>(17, -1.0f), supervised()), server_loss::ppo{}).result();
+      b.trainer
+          .forward_backward(with(fields::old_logprobs = std::vector<float>(17, -1.0f), supervised()),
+                            server_loss::ppo{})
+          .result();
     });
     const std::vector<int> q{1, 2}, a{3};
     const std::vector<std::vector<int>> ids{{2, 90}, {3, 92}};
     batch top_two{datum{prompt(q) + response(a), fields::candidates = ids}};
-    must_fail(errc::data, {"one logprob a target", "2 candidates"}, [&] { b.trainer.forward_backward_custom(top_two, sft_nll{}).result(); });
+    must_fail(errc::data, {"one logprob a target", "2 candidates"},
+              [&] { b.trainer.forward_backward_custom(top_two, sft_nll{}).result(); });
     must_fail(errc::data, {"a plain function sees"}, [&] {
-      b.trainer.forward_backward_custom(top_two, [](const auto&, ragged_view<const float>, ragged_view<float>) { return 0.0; }).result();
+      b.trainer
+          .forward_backward_custom(top_two,
+                                   [](const auto&, ragged_view<const float>, ragged_view<float>) { return 0.0; })
+          .result();
     });
   });
 }
@@ -155,7 +178,8 @@ BOOST_AUTO_TEST_CASE(inputs_that_a_server_loss_misses) {
 BOOST_AUTO_TEST_CASE(numbers_of_the_optimizer) {
   bench b;
   nothing_is_sent(b, [&] {
-    must_fail(errc::config, {"learning_rate", "nan"}, [&] { b.trainer.optim_step({.learning_rate = std::nan("")}).result(); });
+    must_fail(errc::config, {"learning_rate", "nan"},
+              [&] { b.trainer.optim_step({.learning_rate = std::nan("")}).result(); });
     must_fail(errc::config, {"learning_rate"}, [&] { b.trainer.optim_step({.learning_rate = -1}).result(); });
     must_fail(errc::config, {"beta1"}, [&] { b.trainer.optim_step({.beta1 = 1}).result(); });
     must_fail(errc::config, {"eps"}, [&] { b.trainer.optim_step({.eps = 0}).result(); });
@@ -187,7 +211,8 @@ BOOST_AUTO_TEST_CASE(token_ids_that_the_model_does_not_have) {
 // ---- a trainer that answers nonsense ----
 
 BOOST_AUTO_TEST_CASE(logprobs_that_are_not_finite_are_named) {
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), 0.5f}) {
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                    -std::numeric_limits<float>::infinity(), 0.5f}) {
     bench b;
     reply_with(b, [&](wire::forward_backward_reply& r) {
       auto values = wire::find(r.loss_fn_outputs[2], "logprobs")->values<float>();
@@ -196,7 +221,8 @@ BOOST_AUTO_TEST_CASE(logprobs_that_are_not_finite_are_named) {
       changed[0] = std::nanf("");  // the prompt's: masked, not looked at
       r.loss_fn_outputs[2] = {{"logprobs", wire::tensor(std::move(changed))}};
     });
-    const auto e = must_fail(errc::data, {"datum 2", "token 4"}, [&] { b.trainer.forward_backward_custom(supervised(), sft_nll{}).result(); });
+    const auto e = must_fail(errc::data, {"datum 2", "token 4"},
+                             [&] { b.trainer.forward_backward_custom(supervised(), sft_nll{}).result(); });
     BOOST_TEST(e.details().datum == 2);
     BOOST_TEST(e.details().token == 4);
     BOOST_TEST(b.net->count("/forward_backward") == 2u);  // the two forwards; no backward
@@ -218,13 +244,17 @@ BOOST_AUTO_TEST_CASE(a_masked_nan_changes_nothing) {
   const auto with_nan = b.trainer.forward_backward_custom(supervised(), sft_nll{}).result();
   const auto without = c.trainer.forward_backward_custom(supervised(), sft_nll{}).result();
   BOOST_TEST(with_nan.loss == without.loss);
-  BOOST_TEST(b.trainer.optim_step().result().metric("grad_norm") == c.trainer.optim_step().result().metric("grad_norm"));
+  BOOST_TEST(b.trainer.optim_step().result().metric("grad_norm") ==
+             c.trainer.optim_step().result().metric("grad_norm"));
 }
 
 BOOST_AUTO_TEST_CASE(too_few_logprobs_or_datums) {
   bench b;
-  reply_with(b, [](wire::forward_backward_reply& r) { r.loss_fn_outputs[1] = {{"logprobs", wire::tensor(std::vector<float>{-1, -1})}}; });
-  must_fail(errc::data, {"datum 1", "2 logprobs for 4 targets"}, [&] { b.trainer.forward_backward_custom(supervised(), sft_nll{}).result(); });
+  reply_with(b, [](wire::forward_backward_reply& r) {
+    r.loss_fn_outputs[1] = {{"logprobs", wire::tensor(std::vector<float>{-1, -1})}};
+  });
+  must_fail(errc::data, {"datum 1", "2 logprobs for 4 targets"},
+            [&] { b.trainer.forward_backward_custom(supervised(), sft_nll{}).result(); });
   b.net->on_request(nullptr);
   reply_with(b, [](wire::forward_backward_reply& r) { r.loss_fn_outputs.pop_back(); });
   must_fail(errc::data, {"outputs for 2 datums, 3 were sent"}, [&] { b.trainer.forward(supervised()).result(); });

@@ -33,7 +33,9 @@ auto grouped(const std::vector<int>& sizes, int length) {
 void limit_datums(spy& net, int datums) {
   net.on_request([datums](const exchange& e, http_response& reply) {
     if (!e.target.ends_with("/client/config")) return fault::none;
-    reply = {200, {{"Content-Type", "application/json"}}, "{\"fwdbwd_max_chunk_len\":" + std::to_string(datums) + ",\"server\":\"gradwire\"}"};
+    reply = {200,
+             {{"Content-Type", "application/json"}},
+             "{\"fwdbwd_max_chunk_len\":" + std::to_string(datums) + ",\"server\":\"gradwire\"}"};
     return fault::answer;
   });
 }
@@ -70,7 +72,8 @@ BOOST_AUTO_TEST_CASE(a_group_is_never_split) {
   using ends = std::vector<std::size_t>;
   BOOST_TEST(cut(1024, 5'000'000) == (ends{16}), boost::test_tools::per_element());
   BOOST_TEST(cut(5, 5'000'000) == (ends{5, 10, 11, 16}), boost::test_tools::per_element());  // 3+2 | 4+1 | 1 | 5
-  BOOST_TEST(cut(1, 5'000'000) == (ends{3, 5, 9, 10, 11, 16}), boost::test_tools::per_element());  // one over the limit goes alone
+  BOOST_TEST(cut(1, 5'000'000) == (ends{3, 5, 9, 10, 11, 16}),
+             boost::test_tools::per_element());  // one over the limit goes alone
   // each sequence has 5 targets of 16 bytes: 80 bytes
   BOOST_TEST(cut(1024, 800) == (ends{10, 16}), boost::test_tools::per_element());  // 3+2+4+1 = 800 bytes | 1+5
 }
@@ -100,7 +103,8 @@ BOOST_AUTO_TEST_CASE(joined_batches_are_the_batch_that_could_have_been_made_at_o
     BOOST_TEST(joined.data(advantage)[s] == static_cast<float>(s + 1));
     const auto from = s < 3 ? a.target_tokens(s) : b.target_tokens(s - 3);
     const auto here = joined.target_tokens(s);
-    BOOST_TEST(std::vector<int>(here.begin(), here.end()) == std::vector<int>(from.begin(), from.end()), boost::test_tools::per_element());
+    BOOST_TEST(std::vector<int>(here.begin(), here.end()) == std::vector<int>(from.begin(), from.end()),
+               boost::test_tools::per_element());
     BOOST_TEST(joined.weight_sum()[s] == 4);
   }
 }
@@ -119,7 +123,8 @@ BOOST_AUTO_TEST_CASE(many_requests_give_what_one_gives) {
   BOOST_TEST(std::abs(x.loss - y.loss) < 1e-6);
   BOOST_TEST(x.metric("surrogate_loss:sum") == y.metric("surrogate_loss:sum"), boost::test_tools::tolerance(1e-4));
   BOOST_TEST(largest_difference(x.logprobs, y.logprobs) < 1e-5);
-  BOOST_TEST(few.trainer.optim_step(linear_step).result().metric("grad_norm") == one.trainer.optim_step(linear_step).result().metric("grad_norm"),
+  BOOST_TEST(few.trainer.optim_step(linear_step).result().metric("grad_norm") ==
+                 one.trainer.optim_step(linear_step).result().metric("grad_norm"),
              boost::test_tools::tolerance(1e-4));
 }
 
@@ -135,7 +140,9 @@ BOOST_AUTO_TEST_CASE(a_part_that_fails_for_good_stops_the_rest_and_taints_the_mo
   auto pass = few.trainer.forward_backward(data, server_loss::cross_entropy{});
   must_fail(errc::status, {"not this one"}, [&] { pass.result(); });
   BOOST_TEST(batches == 2);  // the third was not sent
-  for (int i = 0; i < 2; ++i) must_fail(errc::closed, {"holds a part of the gradients", "not this one"}, [&] { few.trainer.optim_step().result(); });
+  for (int i = 0; i < 2; ++i)
+    must_fail(errc::closed, {"holds a part of the gradients", "not this one"},
+              [&] { few.trainer.optim_step().result(); });
   BOOST_TEST(few.net->count("/optim_step") == 0u);
   // a loaded state ends it
   const auto state = few.trainer.save_state("clean").result();

@@ -52,12 +52,14 @@ BOOST_AUTO_TEST_CASE(operations_run_in_the_order_of_the_calls_and_are_numbered_w
   }
   for (std::size_t i = 5; i-- > 0;) {  // in the opposite order
     BOOST_TEST(steps[i].result().metric("step") == static_cast<double>(i + 1));
-    BOOST_TEST(largest_difference(runs[i].result().logprobs, passes[i].result().logprobs) == 0.0);  // the weights between two steps
+    BOOST_TEST(largest_difference(runs[i].result().logprobs, passes[i].result().logprobs) ==
+               0.0);  // the weights between two steps
     if (i > 0) BOOST_TEST(largest_difference(runs[i].result().logprobs, runs[i - 1].result().logprobs) > 0.0);
   }
   std::vector<std::int64_t> numbers;
   for (const auto& e : b.net->log()) {
-    if (e.target.ends_with("/forward_backward")) numbers.push_back(*wire::from_protobuf<wire::forward_backward_request>(e.body).seq_id);
+    if (e.target.ends_with("/forward_backward"))
+      numbers.push_back(*wire::from_protobuf<wire::forward_backward_request>(e.body).seq_id);
     if (e.target.ends_with("/optim_step")) numbers.push_back(*wire::from_json<wire::optim_step_request>(e.body).seq_id);
   }
   BOOST_REQUIRE(numbers.size() == 15u);
@@ -132,7 +134,9 @@ BOOST_AUTO_TEST_CASE(a_lost_answer_is_asked_for_again_and_executed_once) {
 
 BOOST_AUTO_TEST_CASE(a_lost_answer_to_a_save_is_an_unknown_outcome) {
   bench b;
-  b.net->on_request([&](const exchange& e, http_response&) { return e.target.ends_with("/save_weights") ? fault::lose_reply : fault::none; });
+  b.net->on_request([&](const exchange& e, http_response&) {
+    return e.target.ends_with("/save_weights") ? fault::lose_reply : fault::none;
+  });
   must_fail(errc::outcome_unknown, {"save_state", "may or may not"}, [&] { b.trainer.save_state("a").result(); });
   BOOST_TEST(b.net->count("/save_weights") == 1u);
 }
@@ -140,7 +144,9 @@ BOOST_AUTO_TEST_CASE(a_lost_answer_to_a_save_is_an_unknown_outcome) {
 BOOST_AUTO_TEST_CASE(refused_connections_are_tried_again) {
   bench b;
   int tries = 0;
-  b.net->on_request([&](const exchange& e, http_response&) { return e.target.ends_with("/optim_step") && ++tries < 4 ? fault::refuse : fault::none; });
+  b.net->on_request([&](const exchange& e, http_response&) {
+    return e.target.ends_with("/optim_step") && ++tries < 4 ? fault::refuse : fault::none;
+  });
   BOOST_TEST(b.trainer.optim_step().result().metric("step") == 1);
   BOOST_TEST(tries == 4);
 }
@@ -194,6 +200,31 @@ BOOST_AUTO_TEST_CASE(a_strict_server_is_followed_after_a_failure) {
   must_fail(errc::status, {"409"}, [&] { b.trainer.save_state("a").result(); });
   BOOST_TEST(b.trainer.optim_step().result().metric("step") == 1);
   BOOST_TEST(b.trainer.forward(data).result().tokens == 17u);
+}
+
+BOOST_AUTO_TEST_CASE(a_whole_loop_on_a_strict_server_and_on_one_that_does_not_count) {
+  for (auto policy : {loopback::sequence_policy::strict, loopback::sequence_policy::none}) {
+    bench b({.sequence = policy});
+    const auto plain = supervised();
+    auto reference = b.service.create_reference_client(b.trainer).result();
+    const auto data = with(fields::ref_logprobs = reference.forward(plain).result(), plain);
+    std::vector<future<training_step>> passes;
+    std::vector<future<optimizer_step>> steps;
+    for (int i = 0; i < 4; ++i) {
+      passes.push_back(b.trainer.forward_backward_custom(
+          data, sft_nll{}() + 0.1 * mean_over_all_tokens(k3(fields::logprobs, fields::ref_logprobs))));
+      passes.push_back(b.trainer.forward_backward(data, server_loss::cross_entropy{}));
+      steps.push_back(b.trainer.optim_step({.learning_rate = 1e-3, .pipelined = i % 2 == 1}));
+    }
+    for (std::size_t i = 0; i < 4; ++i) BOOST_TEST(steps[i].result().metric("step") == static_cast<double>(i + 1));
+    for (auto& p : passes) BOOST_TEST(std::isfinite(p.result().loss));
+    // a call that fails in the middle: those behind it are carried out
+    auto before = b.trainer.forward(data);
+    auto failing = b.trainer.load_state("tinker://none/weights/none");
+    must_fail(errc::status, {}, [&] { failing.result(); });
+    BOOST_TEST(b.trainer.forward(data).result().tokens == 17u);
+    BOOST_TEST(before.result().tokens == 17u);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(servers_that_say_try_again_or_hold_briefly) {
@@ -269,10 +300,11 @@ BOOST_AUTO_TEST_CASE(heartbeats_go_on_while_a_loss_is_slow) {
   options.heartbeat_seconds = 0.05;
   bench b({}, options);
   b.trainer
-      .forward_backward_custom(supervised(), [](const auto&, ragged_view<const float>, ragged_view<float>) {
-        std::this_thread::sleep_for(400ms);
-        return 0.0;
-      })
+      .forward_backward_custom(supervised(),
+                               [](const auto&, ragged_view<const float>, ragged_view<float>) {
+                                 std::this_thread::sleep_for(400ms);
+                                 return 0.0;
+                               })
       .result();
   BOOST_TEST(b.net->count("/session_heartbeat") >= 4u);
 }
@@ -303,7 +335,8 @@ BOOST_AUTO_TEST_CASE(a_saved_state_brings_weights_and_optimizer_back) {
   BOOST_TEST(train(resumed) == 2);
   BOOST_TEST(largest_difference(resumed.forward(data).result().logprobs, went_on.logprobs) < 1e-6);
 
-  auto fresh_optimizer = b.service.create_training_client_from_state({.path = saved.path, .with_optimizer = false}).result();
+  auto fresh_optimizer =
+      b.service.create_training_client_from_state({.path = saved.path, .with_optimizer = false}).result();
   BOOST_TEST(largest_difference(fresh_optimizer.forward(data).result().logprobs, at_save.logprobs) == 0.0);
   BOOST_TEST(train(fresh_optimizer) == 1);
 }
@@ -353,7 +386,8 @@ BOOST_AUTO_TEST_CASE(samples_and_their_logprobs) {
   const auto& one = drawn.sequences[0];
   batch rollout{datum{prompt(question) + response(one.tokens)}};
   const auto run = b.trainer.forward(rollout).result();
-  for (std::size_t i = 0; i < one.tokens.size(); ++i) BOOST_TEST(std::abs(run[0][question.size() - 1 + i] - one.logprobs[i]) < 1e-4f);
+  for (std::size_t i = 0; i < one.tokens.size(); ++i)
+    BOOST_TEST(std::abs(run[0][question.size() - 1 + i] - one.logprobs[i]) < 1e-4f);
   std::vector<int> all(question);
   all.insert(all.end(), one.tokens.begin(), one.tokens.end());
   const auto scored = sampler.compute_logprobs(all).result();
@@ -361,7 +395,9 @@ BOOST_AUTO_TEST_CASE(samples_and_their_logprobs) {
   for (std::size_t i = 1; i < all.size(); ++i) BOOST_TEST(std::abs(run[0][i - 1] - scored[i]) < 1e-4f);
   // greedy is the same each time
   const auto greedy = sampler.sample(question, {.max_tokens = 4, .temperature = 0}).result();
-  BOOST_TEST(greedy.sequences[0].tokens == sampler.sample(question, {.max_tokens = 4, .temperature = 0}).result().sequences[0].tokens, boost::test_tools::per_element());
+  BOOST_TEST(greedy.sequences[0].tokens ==
+                 sampler.sample(question, {.max_tokens = 4, .temperature = 0}).result().sequences[0].tokens,
+             boost::test_tools::per_element());
   // a base model can be sampled too
   auto untrained = b.service.create_sampling_client({.base_model = b.server.model()}).result();
   BOOST_TEST(untrained.sample(question, {.max_tokens = 2}).result().tokens == 2u);
@@ -375,9 +411,12 @@ BOOST_AUTO_TEST_CASE(the_servers_policy_losses_agree_with_the_formula) {
   const auto data = with(fields::old_logprobs = now, fields::advantage = std::vector<double>{1, -1, 0.5}, plain);
   const auto by_server = b.trainer.forward_backward(data, server_loss::importance_sampling{}).result();
   using namespace fields;
-  const auto by_formula = other.forward_backward_custom(data, sum_over_all_tokens(-exp(logprobs - old_logprobs) * advantage)).result();
+  const auto by_formula =
+      other.forward_backward_custom(data, sum_over_all_tokens(-exp(logprobs - old_logprobs) * advantage)).result();
   BOOST_TEST(by_server.loss == by_formula.loss, boost::test_tools::tolerance(1e-5));
-  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") == other.optim_step(linear_step).result().metric("grad_norm"), boost::test_tools::tolerance(1e-5));
+  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") ==
+                 other.optim_step(linear_step).result().metric("grad_norm"),
+             boost::test_tools::tolerance(1e-5));
   b.trainer.forward_backward(data, server_loss::ppo{.clip_low_threshold = 0.9}).result();
   b.trainer.forward_backward(data, server_loss::cispo{}).result();
 }

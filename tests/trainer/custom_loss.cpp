@@ -27,7 +27,8 @@ BOOST_AUTO_TEST_CASE(the_gradient_of_the_sum_is_the_servers_cross_entropy) {
   bench b;
   auto other = b.another();
   const auto data = supervised();
-  BOOST_TEST(largest_difference(b.trainer.forward(data).result().logprobs, other.forward(data).result().logprobs) == 0.0);
+  BOOST_TEST(largest_difference(b.trainer.forward(data).result().logprobs, other.forward(data).result().logprobs) ==
+             0.0);
 
   const auto by_server = b.trainer.forward_backward(data, server_loss::cross_entropy{}).result();
   const auto by_formula = other.forward_backward_custom(data, sft_nll_sum{}).result();
@@ -56,7 +57,9 @@ BOOST_AUTO_TEST_CASE(a_mean_is_the_sum_over_the_weights) {
   const auto sum = b.trainer.forward_backward_custom(data, sft_nll_sum{}).result();
   const auto mean = other.forward_backward_custom(data, sft_nll{}).result();
   BOOST_TEST(mean.loss * 11 == sum.loss, tiny_loss);
-  BOOST_TEST(other.optim_step(linear_step).result().metric("grad_norm") * 11 == b.trainer.optim_step(linear_step).result().metric("grad_norm"), tiny_loss);
+  BOOST_TEST(other.optim_step(linear_step).result().metric("grad_norm") * 11 ==
+                 b.trainer.optim_step(linear_step).result().metric("grad_norm"),
+             tiny_loss);
 }
 
 BOOST_AUTO_TEST_CASE(a_bare_formula_and_a_sum_of_formulas_are_losses) {
@@ -117,7 +120,9 @@ BOOST_AUTO_TEST_CASE(distillation_over_candidates) {
   for (std::size_t t : {2u, 3u}) {
     double total = 0, cross = 0;
     for (std::size_t k = 0; k < 3; ++k) total += std::exp(static_cast<double>(teacher[t][k]));
-    for (std::size_t k = 0; k < 3; ++k) cross -= std::exp(static_cast<double>(teacher[t][k])) / total * static_cast<double>(before.logprobs.plane(0, k)[t]);
+    for (std::size_t k = 0; k < 3; ++k)
+      cross -=
+          std::exp(static_cast<double>(teacher[t][k])) / total * static_cast<double>(before.logprobs.plane(0, k)[t]);
     expected += cross / 2;
   }
   BOOST_TEST(before.loss == expected, tiny_loss);
@@ -133,11 +138,15 @@ BOOST_AUTO_TEST_CASE(a_batch_of_double_gives_the_same_gradient) {
   bench b;
   auto other = b.another();
   const auto single = supervised();
-  const auto twice = batch_of<double>(group(sequence({72, 105, 33}, {65, 66, 67, 68}), sequence({50, 43, 50, 61}, {52})), group(sequence({1, 2}, {3, 4, 5, 6, 7, 8})));
+  const auto twice =
+      batch_of<double>(group(sequence({72, 105, 33}, {65, 66, 67, 68}), sequence({50, 43, 50, 61}, {52})),
+                       group(sequence({1, 2}, {3, 4, 5, 6, 7, 8})));
   const auto x = b.trainer.forward_backward_custom(single, sft_nll{}).result();
   const auto y = other.forward_backward_custom(twice, sft_nll{}).result();
   BOOST_TEST(x.loss == y.loss, boost::test_tools::tolerance(1e-6));
-  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") == other.optim_step(linear_step).result().metric("grad_norm"), tiny_loss);
+  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") ==
+                 other.optim_step(linear_step).result().metric("grad_norm"),
+             tiny_loss);
 }
 
 BOOST_AUTO_TEST_CASE(a_plain_function_is_called_once_with_the_data_the_logprobs_and_room_for_gradients) {
@@ -146,27 +155,30 @@ BOOST_AUTO_TEST_CASE(a_plain_function_is_called_once_with_the_data_the_logprobs_
   const auto data = supervised();
   int calls = 0;
   std::thread::id where;
-  auto by_function = b.trainer.forward_backward_custom(data, [&](const auto& seen, ragged_view<const float> lp, ragged_view<float> gradients) {
-    ++calls;
-    where = std::this_thread::get_id();
-    double loss = 0;
-    BOOST_TEST(seen.size() == 3u);
-    for (std::size_t s = 0; s < lp.size(); ++s) {
-      for (std::size_t t = 0; t < lp[s].size(); ++t) {
-        BOOST_TEST(gradients[s][t] == 0);
-        if (seen[s].loss_fn_inputs["weights"].data[t] == 0) continue;
-        loss -= static_cast<double>(lp[s][t]) / 11;
-        gradients[s][t] = -1.0f / 11;
-      }
-    }
-    return custom_value{loss, {{"calls", 1.0 * calls}}};
-  });
+  auto by_function = b.trainer.forward_backward_custom(
+      data, [&](const auto& seen, ragged_view<const float> lp, ragged_view<float> gradients) {
+        ++calls;
+        where = std::this_thread::get_id();
+        double loss = 0;
+        BOOST_TEST(seen.size() == 3u);
+        for (std::size_t s = 0; s < lp.size(); ++s) {
+          for (std::size_t t = 0; t < lp[s].size(); ++t) {
+            BOOST_TEST(gradients[s][t] == 0);
+            if (seen[s].loss_fn_inputs["weights"].data[t] == 0) continue;
+            loss -= static_cast<double>(lp[s][t]) / 11;
+            gradients[s][t] = -1.0f / 11;
+          }
+        }
+        return custom_value{loss, {{"calls", 1.0 * calls}}};
+      });
   const auto by_formula = other.forward_backward_custom(data, sft_nll{}).result();
   BOOST_TEST(by_function.result().loss == by_formula.loss, tiny_loss);
   BOOST_TEST(by_function.result().metric("calls") == 1);
   BOOST_TEST(calls == 1);
   BOOST_TEST((where != std::this_thread::get_id()));
-  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") == other.optim_step(linear_step).result().metric("grad_norm"), tiny_loss);
+  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") ==
+                 other.optim_step(linear_step).result().metric("grad_norm"),
+             tiny_loss);
 }
 
 BOOST_AUTO_TEST_CASE(an_exception_of_the_loss_arrives_unchanged_and_nothing_is_sent_back) {
@@ -176,7 +188,8 @@ BOOST_AUTO_TEST_CASE(an_exception_of_the_loss_arrives_unchanged_and_nothing_is_s
   };
   bench b;
   const auto data = supervised();
-  auto step = b.trainer.forward_backward_custom(data, [](const auto&, ragged_view<const float>, ragged_view<float>) -> double { throw my_failure(); });
+  auto step = b.trainer.forward_backward_custom(
+      data, [](const auto&, ragged_view<const float>, ragged_view<float>) -> double { throw my_failure(); });
   auto optim = b.trainer.optim_step();
   try {
     step.result();
@@ -197,29 +210,35 @@ BOOST_AUTO_TEST_CASE(numbers_that_are_not_finite_are_named_and_nothing_is_sent_b
   bench b;
   const auto data = supervised();
   const auto with_gradient = [&](float value, std::size_t s, std::size_t t) {
-    return b.trainer.forward_backward_custom(data, [=](const auto&, ragged_view<const float>, ragged_view<float> gradients) {
-      gradients[s][t] = value;
-      return 1.0;
-    });
+    return b.trainer.forward_backward_custom(data,
+                                             [=](const auto&, ragged_view<const float>, ragged_view<float> gradients) {
+                                               gradients[s][t] = value;
+                                               return 1.0;
+                                             });
   };
   for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    const auto e = must_fail(errc::data, {"datum 2", "token 3", "nothing was sent back"}, [&] { with_gradient(bad, 2, 3).result(); });
+    const auto e = must_fail(errc::data, {"datum 2", "token 3", "nothing was sent back"},
+                             [&] { with_gradient(bad, 2, 3).result(); });
     BOOST_TEST(e.details().datum == 2);
     BOOST_TEST(e.details().token == 3);
     BOOST_TEST(e.details().value.find(std::isnan(bad) ? "nan" : "inf") != std::string::npos);
     must_fail(errc::closed, {}, [&] { b.trainer.optim_step().result(); });
   }
   must_fail(errc::data, {"value of the loss", "nan"}, [&] {
-    b.trainer.forward_backward_custom(data, [](const auto&, ragged_view<const float>, ragged_view<float>) { return std::nan(""); }).result();
+    b.trainer
+        .forward_backward_custom(data,
+                                 [](const auto&, ragged_view<const float>, ragged_view<float>) { return std::nan(""); })
+        .result();
   });
   // finite as double, infinite as the wire's float
   const auto twice = batch_of<double>(sequence({1, 2, 3}, {4, 5}));
   must_fail(errc::data, {"1e+39", "does not fit", "datum 0", "token 3"}, [&] {
     b.trainer
-        .forward_backward_custom(twice, [](const auto&, ragged_view<const double>, ragged_view<double> gradients) {
-          gradients[0][3] = 1e39;
-          return 1.0;
-        })
+        .forward_backward_custom(twice,
+                                 [](const auto&, ragged_view<const double>, ragged_view<double> gradients) {
+                                   gradients[0][3] = 1e39;
+                                   return 1.0;
+                                 })
         .result();
   });
   for (const auto& e : b.net->log()) BOOST_TEST(!e.target.ends_with("/optim_step"));
@@ -237,7 +256,8 @@ BOOST_AUTO_TEST_CASE(json_and_protobuf_give_the_same) {
   const auto y = c.trainer.forward_backward_custom(data, sft_nll{}).result();
   BOOST_TEST(x.loss == y.loss);
   BOOST_TEST(largest_difference(x.logprobs, y.logprobs) == 0.0);
-  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") == c.trainer.optim_step(linear_step).result().metric("grad_norm"));
+  BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") ==
+             c.trainer.optim_step(linear_step).result().metric("grad_norm"));
   BOOST_TEST(b.net->count("/api/v1/forward") == 1u);
   for (const auto& e : b.net->log()) BOOST_TEST(e.content_type.find("protobuf") == std::string::npos);
   bool any = false;
@@ -256,7 +276,8 @@ BOOST_AUTO_TEST_CASE(parts_that_accumulate_are_one_batch) {
   const auto before = b.net->count("/forward_backward");
   const auto parts = in_parts.forward_backward_custom(accumulate(first, second), sft_nll{}).result();
   BOOST_TEST(b.net->count("/forward_backward") == before + 4);  // each part forward and back
-  BOOST_TEST(parts.loss == one.loss, boost::test_tools::tolerance(1e-6));  // the forwards may differ by float's rounding
+  BOOST_TEST(parts.loss == one.loss,
+             boost::test_tools::tolerance(1e-6));  // the forwards may differ by float's rounding
   BOOST_TEST(parts.tokens == one.tokens);
   BOOST_TEST(largest_difference(parts.logprobs, one.logprobs) < 1e-6);
   // two calls of their own have two denominators: not the same gradient, and that is why accumulate() is there

@@ -17,7 +17,9 @@ namespace {
 
 const auto close_to = boost::test_tools::tolerance(1e-5);
 
-wire::forward_backward_request as_sent(const exchange& e) { return wire::from_protobuf<wire::forward_backward_request>(e.body); }
+wire::forward_backward_request as_sent(const exchange& e) {
+  return wire::from_protobuf<wire::forward_backward_request>(e.body);
+}
 
 std::string text_of(const std::exception_ptr& failure) {
   try {
@@ -79,7 +81,12 @@ BOOST_AUTO_TEST_CASE(B04_no_gpu_is_needed_here) {
 BOOST_AUTO_TEST_CASE(B05_the_loss_is_yours_and_runs_in_your_process) {
   bench b;
   int called = 0;  // a variable of this process, changed by the loss
-  b.trainer.forward_backward_custom(supervised(), [&](const auto&, ragged_view<const float> lp, ragged_view<float>) { return called += static_cast<int>(lp.size()), 0.0; }).result();
+  b.trainer
+      .forward_backward_custom(supervised(),
+                               [&](const auto&, ragged_view<const float> lp, ragged_view<float>) {
+                                 return called += static_cast<int>(lp.size()), 0.0;
+                               })
+      .result();
   BOOST_TEST(called == 3);
 }
 
@@ -87,7 +94,8 @@ BOOST_AUTO_TEST_CASE(B06_checkpointing_and_serving_are_the_trainers) {
   bench b;
   const auto state = b.trainer.save_state("state").result();
   const auto weights = b.trainer.save_weights_for_sampler({.name = "weights"}).result();
-  BOOST_TEST(b.service.create_sampling_client(weights).result().sample({1, 2, 3}, {.max_tokens = 3}).result().tokens == 3u);
+  BOOST_TEST(b.service.create_sampling_client(weights).result().sample({1, 2, 3}, {.max_tokens = 3}).result().tokens ==
+             3u);
   BOOST_TEST(b.trainer.load_state(state.path).result().path == state.path);
 }
 
@@ -101,16 +109,21 @@ BOOST_AUTO_TEST_CASE(B07_a_datum_is_the_unit_that_is_sent) {
 
 BOOST_AUTO_TEST_CASE(B08_it_wraps_tokens_and_what_the_loss_needs) {
   bench b;
-  const auto data = with(old_logprobs = b.trainer.forward(supervised()).result(), advantage = std::vector<double>{1, -1, 0.5}, supervised());
+  const auto data = with(old_logprobs = b.trainer.forward(supervised()).result(),
+                         advantage = std::vector<double>{1, -1, 0.5}, supervised());
   b.trainer.forward_backward(data, server_loss::importance_sampling{}).result();
   const auto sent = batches_sent(*b.net).back();
   const auto& first = sent.data.at(0);
   const auto tokens = std::get<wire::encoded_text>(first.model_input.at(0)).tokens;
-  BOOST_TEST(std::vector<int>(tokens.begin(), tokens.end()) == (std::vector<int>{72, 105, 33, 65, 66, 67}), boost::test_tools::per_element());
+  BOOST_TEST(std::vector<int>(tokens.begin(), tokens.end()) == (std::vector<int>{72, 105, 33, 65, 66, 67}),
+             boost::test_tools::per_element());
   const auto targets = wire::find(first.loss_fn_inputs, "target_tokens")->values<std::int64_t>();
-  BOOST_TEST(std::vector<std::int64_t>(targets.begin(), targets.end()) == (std::vector<std::int64_t>{105, 33, 65, 66, 67, 68}), boost::test_tools::per_element());
+  BOOST_TEST(
+      std::vector<std::int64_t>(targets.begin(), targets.end()) == (std::vector<std::int64_t>{105, 33, 65, 66, 67, 68}),
+      boost::test_tools::per_element());
   const auto advantages = wire::find(first.loss_fn_inputs, "advantages")->values<float>();
-  BOOST_TEST(std::vector<float>(advantages.begin(), advantages.end()) == (std::vector<float>{0, 0, 1, 1, 1, 1}), boost::test_tools::per_element());
+  BOOST_TEST(std::vector<float>(advantages.begin(), advantages.end()) == (std::vector<float>{0, 0, 1, 1, 1, 1}),
+             boost::test_tools::per_element());
   BOOST_TEST(wire::find(first.loss_fn_inputs, "logprobs")->size() == 6u);
 }
 
@@ -187,7 +200,9 @@ BOOST_AUTO_TEST_CASE(B14_the_loss_is_differentiated_by_the_logprobs) {
     std::vector<std::vector<double>> rows;
     for (std::size_t s = 0; s < 3; ++s) rows.emplace_back(run[s].begin(), run[s].end());
     rows[0][3] += shift;
-    const auto twice = batch_of<double>(group(sequence({72, 105, 33}, {65, 66, 67, 68}), sequence({50, 43, 50, 61}, {52})), group(sequence({1, 2}, {3, 4, 5, 6, 7, 8})));
+    const auto twice =
+        batch_of<double>(group(sequence({72, 105, 33}, {65, 66, 67, 68}), sequence({50, 43, 50, 61}, {52})),
+                         group(sequence({1, 2}, {3, 4, 5, 6, 7, 8})));
     return value_and_gradient(formula, wrt(logprobs), at(with(logprobs = rows, twice))).loss;
   };
   const double slope = (at_shift(h) - at_shift(-h)) / (2 * h);
@@ -239,10 +254,11 @@ BOOST_AUTO_TEST_CASE(B19_step_3_a_forward_pass_returns_logprobs) {
   const auto run = b.trainer.forward(data).result();
   std::vector<float> seen;
   b.trainer
-      .forward_backward_custom(data, [&](const auto&, ragged_view<const float> lp, ragged_view<float>) {
-        for (auto row : lp) seen.insert(seen.end(), row.begin(), row.end());
-        return 0.0;
-      })
+      .forward_backward_custom(data,
+                               [&](const auto&, ragged_view<const float> lp, ragged_view<float>) {
+                                 for (auto row : lp) seen.insert(seen.end(), row.begin(), row.end());
+                                 return 0.0;
+                               })
       .result();
   BOOST_TEST(seen == flat(run.logprobs), boost::test_tools::per_element());
 }
@@ -266,11 +282,15 @@ BOOST_AUTO_TEST_CASE(B21_step_5_the_slope_is_computed_for_every_token) {
   b.trainer.forward_backward_custom(supervised(), sft_nll{}).result();
   const auto back = batches_sent(*b.net).back();
   for (const auto& d : back.data) {
-    BOOST_TEST(wire::find(d.loss_fn_inputs, "weights")->size() == wire::find(d.loss_fn_inputs, "target_tokens")->size());
+    BOOST_TEST(wire::find(d.loss_fn_inputs, "weights")->size() ==
+               wire::find(d.loss_fn_inputs, "target_tokens")->size());
   }
   // a function that leaves every gradient at 0 is allowed: nothing moves
   bench c;
-  c.trainer.forward_backward_custom(supervised(), [](const auto&, ragged_view<const float>, ragged_view<float>) { return 1.0; }).result();
+  c.trainer
+      .forward_backward_custom(supervised(),
+                               [](const auto&, ragged_view<const float>, ragged_view<float>) { return 1.0; })
+      .result();
   BOOST_TEST(c.trainer.optim_step().result().metric("grad_norm") == 0);
 }
 
@@ -308,10 +328,11 @@ BOOST_AUTO_TEST_CASE(B23_every_call_returns_a_future) {
 
 BOOST_AUTO_TEST_CASE(B24_result_blocks_until_it_is_there) {
   bench b;
-  auto slow = b.trainer.forward_backward_custom(supervised(), [](const auto&, ragged_view<const float>, ragged_view<float>) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    return 4.0;
-  });
+  auto slow =
+      b.trainer.forward_backward_custom(supervised(), [](const auto&, ragged_view<const float>, ragged_view<float>) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        return 4.0;
+      });
   must_fail(errc::timeout, {"goes on"}, [&] { slow.result(std::chrono::milliseconds(5)); });
   BOOST_TEST(slow.result().loss == 4.0);
 }
@@ -321,7 +342,9 @@ BOOST_AUTO_TEST_CASE(B25_no_error_is_swallowed) {
   const auto before = on_lost_error([&](std::exception_ptr e) { lost.push_back(text_of(e)); });
   {
     bench b;
-    auto failing = b.trainer.forward_backward_custom(supervised(), [](const auto&, ragged_view<const float>, ragged_view<float>) -> double { throw std::logic_error("mine"); });
+    auto failing = b.trainer.forward_backward_custom(
+        supervised(),
+        [](const auto&, ragged_view<const float>, ragged_view<float>) -> double { throw std::logic_error("mine"); });
     auto after = b.trainer.forward(supervised());
     after.result();  // the failure is there by now; nobody has read it
     BOOST_TEST(lost.empty());

@@ -36,7 +36,9 @@ class spy : public network {
  public:
   time_point now() const override { return real_.now(); }
   void post(std::function<void()> task) override { real_.post(std::move(task)); }
-  std::uint64_t start_timer(time_point when, std::function<void()> task) override { return real_.start_timer(when, std::move(task)); }
+  std::uint64_t start_timer(time_point when, std::function<void()> task) override {
+    return real_.start_timer(when, std::move(task));
+  }
   void cancel_timer(std::uint64_t timer) override { real_.cancel_timer(timer); }
   void compute(std::function<void()> task) override { real_.compute(std::move(task)); }
 
@@ -53,7 +55,9 @@ class spy : public network {
     } else if (what == fault::answer) {
       real_.post([done, reply] { done(reply); });
     } else if (what == fault::lose_reply) {
-      real_.send(std::move(call), [done](http_outcome) { done(http_failure{errc::transport, true, "connection reset (by the test)"}); });
+      real_.send(std::move(call), [done](http_outcome) {
+        done(http_failure{errc::transport, true, "connection reset (by the test)"});
+      });
     } else {
       real_.send(std::move(call), std::move(done));
     }
@@ -79,7 +83,8 @@ class spy : public network {
   std::size_t operations() const {
     std::size_t n = 0;
     for (const auto& e : log()) {
-      for (const char* path : {"/forward_backward", "/forward", "/optim_step", "/save_weights", "/save_weights_for_sampler", "/load_weights", "/asample"}) {
+      for (const char* path : {"/forward_backward", "/forward", "/optim_step", "/save_weights",
+                               "/save_weights_for_sampler", "/load_weights", "/asample"}) {
         n += e.target.ends_with(path);
       }
     }
@@ -113,7 +118,8 @@ struct bench {
   explicit bench(loopback::start_options options = {}, const connect_options& how = quick(), int rank = 4)
       : server(loopback::start(std::move(options))),
         service(service_client::connect_through(net, server.endpoint(), how)),
-        trainer(service.create_training_client({.base_model = server.model(), .lora_rank = rank, .seed = 7}).result()) {}
+        trainer(service.create_training_client({.base_model = server.model(), .lora_rank = rank, .seed = 7}).result()) {
+  }
 
   training_client another(int rank = 4) {
     return service.create_training_client({.base_model = server.model(), .lora_rank = rank, .seed = 7}).result();
@@ -127,7 +133,8 @@ error must_fail(errc kind, std::initializer_list<const char*> parts, F&& f) {
     f();
   } catch (const error& e) {
     BOOST_TEST(to_string(e.kind()) == to_string(kind), "expected " << to_string(kind) << ": " << e.what());
-    for (const char* part : parts) BOOST_TEST(std::string_view(e.what()).find(part) != std::string_view::npos, e.what() << " lacks: " << part);
+    for (const char* part : parts)
+      BOOST_TEST(std::string_view(e.what()).find(part) != std::string_view::npos, e.what() << " lacks: " << part);
     return e;
   }
   BOOST_FAIL("no error was thrown");
@@ -140,7 +147,8 @@ inline datum<field_list<>> sequence(std::vector<int> question, std::vector<int> 
 
 // A small supervised batch: three sequences of different lengths in two groups.
 inline auto supervised() {
-  return batch{group(sequence({72, 105, 33}, {65, 66, 67, 68}), sequence({50, 43, 50, 61}, {52})), group(sequence({1, 2}, {3, 4, 5, 6, 7, 8}))};
+  return batch{group(sequence({72, 105, 33}, {65, 66, 67, 68}), sequence({50, 43, 50, 61}, {52})),
+               group(sequence({1, 2}, {3, 4, 5, 6, 7, 8}))};
 }
 
 template <class T>

@@ -39,8 +39,10 @@ BOOST_AUTO_TEST_CASE(parts_of_an_address) {
 }
 
 BOOST_AUTO_TEST_CASE(addresses_that_are_refused) {
-  for (const char* text : {"", "127.0.0.1", "ftp://x", "http://", "http:///x", "http://a b", "http://x/a b", "http://x/\r\nEvil: 1", "http://x:0", "http://x:70000",
-                           "http://x:8o", "http://x?y", "http://x#y", "http://u:p@x", "http://u@x", "http://[::1", "http://[zz]", "http://x\xc3\xa4", "http://a,b"}) {
+  for (const char* text :
+       {"", "127.0.0.1", "ftp://x", "http://", "http:///x", "http://a b", "http://x/a b", "http://x/\r\nEvil: 1",
+        "http://x:0", "http://x:70000", "http://x:8o", "http://x?y", "http://x#y", "http://u:p@x", "http://u@x",
+        "http://[::1", "http://[zz]", "http://x\xc3\xa4", "http://a,b"}) {
     try {
       parse_url(text);
       BOOST_ERROR("accepted: " << text);
@@ -52,7 +54,8 @@ BOOST_AUTO_TEST_CASE(addresses_that_are_refused) {
 
 BOOST_AUTO_TEST_CASE(a_key_shows_itself_nowhere) {
   const secret key("tml-0123456789");
-  BOOST_TEST(key.removed_from("your key tml-0123456789 is wrong, tml-0123456789!") == "your key (key) is wrong, (key)!");
+  BOOST_TEST(key.removed_from("your key tml-0123456789 is wrong, tml-0123456789!") ==
+             "your key (key) is wrong, (key)!");
   BOOST_TEST(secret().removed_from("nothing to hide") == "nothing to hide");
   for (const char* text : {"a b", "a\r\nb", "a\x01", "sch\xc3\xb6n", "a\x7f"}) {
     try {
@@ -71,7 +74,8 @@ BOOST_AUTO_TEST_CASE(what_a_server_says) {
   BOOST_TEST(text(R"({"error":{"message":"no quota","code":7}})") == "no quota");
   BOOST_TEST(text(R"({"error":"broken","category":"user"})") == "broken");
   BOOST_TEST(text(R"({"message":"hm"})") == "hm");
-  BOOST_TEST(text(R"({"detail":[{"loc":["body","data",0],"msg":"bad"},{"loc":["x"],"msg":"worse"}]})") == "body.data.0: bad; x: worse");
+  BOOST_TEST(text(R"({"detail":[{"loc":["body","data",0],"msg":"bad"},{"loc":["x"],"msg":"worse"}]})") ==
+             "body.data.0: bad; x: worse");
   BOOST_TEST(text("Internal Server Error") == "Internal Server Error");
   BOOST_TEST(text("{not json") == "{not json");
   BOOST_TEST(text("") == "");

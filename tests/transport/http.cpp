@@ -14,6 +14,8 @@
 
 #include <unistd.h>
 
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
@@ -22,8 +24,6 @@
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/test/unit_test.hpp>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include <gradwire/transport/http_server.hpp>
 #include <gradwire/transport/runtime.hpp>
@@ -50,10 +50,12 @@ struct exchange_options {
   traffic kind = traffic::submit;
 };
 
-http_outcome exchange(network& net, const std::shared_ptr<const http_peer>& to, http_request request, exchange_options o = {}) {
+http_outcome exchange(network& net, const std::shared_ptr<const http_peer>& to, http_request request,
+                      exchange_options o = {}) {
   std::promise<http_outcome> arrived;
   auto outcome = arrived.get_future();
-  net.send({to, std::make_shared<const http_request>(std::move(request)), net.now() + in_seconds(o.seconds), o.limit, o.kind},
+  net.send({to, std::make_shared<const http_request>(std::move(request)), net.now() + in_seconds(o.seconds), o.limit,
+            o.kind},
            [&](http_outcome result) { arrived.set_value(std::move(result)); });
   return outcome.get();
 }
@@ -64,7 +66,8 @@ http_response must_answer(http_outcome outcome) {
 }
 
 http_failure must_fail(http_outcome outcome, errc kind, const char* part = "") {
-  if (auto* reply = std::get_if<http_response>(&outcome)) BOOST_FAIL("answered " << reply->status << " " << reply->body);
+  if (auto* reply = std::get_if<http_response>(&outcome))
+    BOOST_FAIL("answered " << reply->status << " " << reply->body);
   auto failed = std::get<http_failure>(std::move(outcome));
   BOOST_TEST(to_string(failed.kind) == to_string(kind), failed.sentence);
   BOOST_TEST(failed.sentence.find(part) != std::string::npos, failed.sentence << " lacks " << part);
@@ -143,7 +146,8 @@ struct certificate {
   std::string key_file, certificate_file;
 };
 
-certificate make_certificate(const std::filesystem::path& folder, const std::string& name, const std::string& alternative, int valid_from_days, int valid_for_days) {
+certificate make_certificate(const std::filesystem::path& folder, const std::string& name,
+                             const std::string& alternative, int valid_from_days, int valid_for_days) {
   key_pointer key(EVP_EC_gen("P-256"));
   X509* x = X509_new();
   X509_set_version(x, 2);
@@ -151,7 +155,8 @@ certificate make_certificate(const std::filesystem::path& folder, const std::str
   X509_gmtime_adj(X509_getm_notBefore(x), 86400L * valid_from_days);
   X509_gmtime_adj(X509_getm_notAfter(x), 86400L * (valid_from_days + valid_for_days));
   X509_set_pubkey(x, key.get());
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
   X509_set_issuer_name(x, X509_get_subject_name(x));
   if (!alternative.empty()) {
     X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, alternative.c_str());
@@ -179,7 +184,8 @@ struct temporary_folder {
 // An HTTPS server that answers 200 and notes the name that the client asked for.
 class tls_server {
  public:
-  tls_server(const certificate& shown, long max_version = 0, bool cut = false) : acceptor_(io_, {asio::ip::address_v4::loopback(), 0}) {
+  tls_server(const certificate& shown, long max_version = 0, bool cut = false)
+      : acceptor_(io_, {asio::ip::address_v4::loopback(), 0}) {
     context_.use_certificate_chain_file(shown.certificate_file);
     context_.use_private_key_file(shown.key_file, asio::ssl::context::pem);
     if (max_version) {
@@ -205,7 +211,8 @@ class tls_server {
         asio::read_until(stream, buffer, "\r\n\r\n", failed);
         if (failed) continue;
         ++requests;
-        const std::string reply = cut ? "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf" : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        const std::string reply = cut ? "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+                                      : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         asio::write(stream, asio::buffer(reply), failed);
         stream.next_layer().close(failed);  // without close_notify
       }
@@ -218,7 +225,9 @@ class tls_server {
     wake.connect(acceptor_.local_endpoint(), ignored);
     thread_.join();
   }
-  std::string at(const std::string& host) const { return "https://" + host + ":" + std::to_string(acceptor_.local_endpoint().port()); }
+  std::string at(const std::string& host) const {
+    return "https://" + host + ":" + std::to_string(acceptor_.local_endpoint().port());
+  }
   std::string server_name() {
     std::lock_guard lock(mutex_);
     return server_name_;
@@ -241,13 +250,17 @@ BOOST_AUTO_TEST_SUITE(http_)
 
 BOOST_AUTO_TEST_CASE(requests_and_replies_cross_unchanged) {
   http_server server({}, [](http_request r, http_server::responder respond) {
-    http_response reply{201, {{"Content-Type", "text/x"}, {"X-Method", r.method}, {"X-Key", std::string(r.header("x-api-key"))}}, r.target + "|" + r.body};
+    http_response reply{
+        201,
+        {{"Content-Type", "text/x"}, {"X-Method", r.method}, {"X-Key", std::string(r.header("x-api-key"))}},
+        r.target + "|" + r.body};
     respond(std::move(reply));
   });
   runtime net;
   const auto peer = peer_at("http://127.0.0.1:" + std::to_string(server.port()), "tml-key");
   std::string binary("a\0b\xff", 4);
-  const auto reply = must_answer(exchange(net, peer, {.target = "/a/b?c=d", .headers = {{"Content-Type", "application/x"}}, .body = binary}));
+  const auto reply = must_answer(
+      exchange(net, peer, {.target = "/a/b?c=d", .headers = {{"Content-Type", "application/x"}}, .body = binary}));
   BOOST_TEST(reply.status == 201);
   BOOST_TEST(reply.body == "/a/b?c=d|" + binary);
   BOOST_TEST(reply.header("x-method") == "POST");
@@ -295,7 +308,8 @@ BOOST_AUTO_TEST_CASE(big_bodies_both_ways) {
   runtime net;
   std::string big(20'000'000, '\0');
   for (std::size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 2654435761u >> 24);
-  const auto reply = must_answer(exchange(net, peer_at("http://127.0.0.1:" + std::to_string(server.port())), {.target = "/x", .body = big}, {.seconds = 20, .limit = 32u << 20}));
+  const auto reply = must_answer(exchange(net, peer_at("http://127.0.0.1:" + std::to_string(server.port())),
+                                          {.target = "/x", .body = big}, {.seconds = 20, .limit = 32u << 20}));
   BOOST_TEST((reply.body == big));
 }
 
@@ -308,11 +322,12 @@ BOOST_AUTO_TEST_CASE(many_exchanges_at_once_all_arrive) {
     auto request = std::make_shared<http_request>();
     request->target = "/x";
     request->body = std::to_string(i);
-    net.send({peer, request, net.now() + 20s, 1 << 20, i % 2 ? traffic::poll : traffic::submit}, [&, i](http_outcome outcome) {
-      auto* reply = std::get_if<http_response>(&outcome);
-      right += reply && reply->body == std::to_string(i);
-      ++arrived;
-    });
+    net.send({peer, request, net.now() + 20s, 1 << 20, i % 2 ? traffic::poll : traffic::submit},
+             [&, i](http_outcome outcome) {
+               auto* reply = std::get_if<http_response>(&outcome);
+               right += reply && reply->body == std::to_string(i);
+               ++arrived;
+             });
   }
   for (int i = 0; i < 2000 && arrived < 500; ++i) std::this_thread::sleep_for(5ms);
   BOOST_TEST(right == 500);
@@ -331,7 +346,9 @@ BOOST_AUTO_TEST_CASE(a_long_poll_does_not_hold_up_a_heartbeat) {
     const auto peer = peer_at("http://127.0.0.1:" + std::to_string(server.port()));
     std::atomic<int> polls{0};
     for (int i = 0; i < 10; ++i) {
-      net.send({peer, std::make_shared<const http_request>(http_request{.target = "/hold"}), net.now() + 20s, 1 << 20, traffic::poll}, [&](http_outcome) { ++polls; });
+      net.send({peer, std::make_shared<const http_request>(http_request{.target = "/hold"}), net.now() + 20s, 1 << 20,
+                traffic::poll},
+               [&](http_outcome) { ++polls; });
     }
     BOOST_TEST(must_answer(exchange(net, peer, {.target = "/now"}, {.kind = traffic::control})).body == "now");
     BOOST_TEST(must_answer(exchange(net, peer, {.target = "/now"}, {.kind = traffic::submit})).body == "now");
@@ -343,14 +360,17 @@ BOOST_AUTO_TEST_CASE(a_long_poll_does_not_hold_up_a_heartbeat) {
 
 BOOST_AUTO_TEST_CASE(failures_before_the_server_can_have_got_it) {
   runtime net;
-  const auto refused = must_fail(exchange(net, peer_at("http://127.0.0.1:9"), {.target = "/x"}), errc::transport, "refused");
+  const auto refused =
+      must_fail(exchange(net, peer_at("http://127.0.0.1:9"), {.target = "/x"}), errc::transport, "refused");
   BOOST_TEST(!refused.executed);
-  const auto unknown = must_fail(exchange(net, peer_at("http://no-such-host.invalid"), {.target = "/x"}), errc::transport, "no-such-host.invalid");
+  const auto unknown = must_fail(exchange(net, peer_at("http://no-such-host.invalid"), {.target = "/x"}),
+                                 errc::transport, "no-such-host.invalid");
   BOOST_TEST(!unknown.executed);
   // a key over plain http to another machine, headers and paths that would be two
   must_fail(exchange(net, peer_at("http://192.0.2.1", "tml-key"), {.target = "/x"}), errc::config, "https");
   must_fail(exchange(net, peer_at("http://127.0.0.1:9"), {.target = "/x\r\nEvil: 1"}), errc::config);
-  must_fail(exchange(net, peer_at("http://127.0.0.1:9"), {.target = "/x", .headers = {{"A", "b\r\nEvil: 1"}}}), errc::config);
+  must_fail(exchange(net, peer_at("http://127.0.0.1:9"), {.target = "/x", .headers = {{"A", "b\r\nEvil: 1"}}}),
+            errc::config);
   must_fail(exchange(net, peer_at("http://127.0.0.1:9"), {.target = "no-slash"}), errc::config);
 }
 
@@ -368,7 +388,8 @@ BOOST_AUTO_TEST_CASE(failures_after_which_it_may_have_been_executed) {
     std::this_thread::sleep_for(500ms);
   });
   const auto begun = std::chrono::steady_clock::now();
-  BOOST_TEST(must_fail(exchange(net, peer_at(silent.address()), {.target = "/x"}, {.seconds = 0.2}), errc::timeout).executed);
+  BOOST_TEST(
+      must_fail(exchange(net, peer_at(silent.address()), {.target = "/x"}, {.seconds = 0.2}), errc::timeout).executed);
   BOOST_TEST((std::chrono::steady_clock::now() - begun < 450ms));
 }
 
@@ -388,31 +409,40 @@ BOOST_AUTO_TEST_CASE(the_deadline_is_for_the_whole_exchange) {
 }
 
 BOOST_AUTO_TEST_CASE(a_refusal_of_a_large_body_is_read_although_the_body_was_not) {
-  http_server server({.body_limit = 1000}, [](http_request, http_server::responder respond) { respond({200, {}, "?"}); });
+  http_server server({.body_limit = 1000}, [](http_request, http_server::responder respond) {
+    respond({200, {}, "?"});
+  });
   runtime net;
-  const auto reply = must_answer(exchange(net, peer_at("http://127.0.0.1:" + std::to_string(server.port())), {.target = "/x", .body = std::string(30'000'000, 'x')}));
+  const auto reply = must_answer(exchange(net, peer_at("http://127.0.0.1:" + std::to_string(server.port())),
+                                          {.target = "/x", .body = std::string(30'000'000, 'x')}));
   BOOST_TEST(reply.status == 413);
 }
 
 BOOST_AUTO_TEST_CASE(replies_that_are_not_what_they_should_be) {
   against("HTTP/1.1 200 OK\r\n\r\nno length", errc::protocol, "length");
   against("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", errc::transport, "before the answer was complete");
-  against("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", errc::transport, "before the answer was complete");
+  against("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", errc::transport,
+          "before the answer was complete");
   against("SSH-2.0-OpenSSH_9.2\r\n\r\n", errc::protocol, "not HTTP");
   against("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", errc::protocol);
   against("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", errc::protocol, "compressed");
-  against("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + std::string(5000, 'x'), errc::protocol, "limit", {.seconds = 1, .limit = 1000});
-  against("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + std::string(5000, 'x') + "\r\n0\r\n\r\n", errc::protocol, "limit", {.seconds = 1, .limit = 1000});
+  against("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + std::string(5000, 'x'), errc::protocol, "limit",
+          {.seconds = 1, .limit = 1000});
+  against("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + std::string(5000, 'x') + "\r\n0\r\n\r\n",
+          errc::protocol, "limit", {.seconds = 1, .limit = 1000});
   against("HTTP/1.1 200 OK\r\nX: " + std::string(100000, 'x') + "\r\n\r\n", errc::protocol);
 }
 
 BOOST_AUTO_TEST_CASE(replies_of_every_form) {
-  BOOST_TEST(from("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").body == "abcde");
+  BOOST_TEST(from("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").body ==
+             "abcde");
   BOOST_TEST(from("HTTP/1.1 204 No Content\r\n\r\n").status == 204);
   BOOST_TEST(from("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").body.empty());
-  BOOST_TEST(from("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na").body == "a");
+  BOOST_TEST(from("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na").body ==
+             "a");
   BOOST_TEST(from("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na").body == "a");
-  const auto redirect = from("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n");
+  const auto redirect =
+      from("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n");
   BOOST_TEST(redirect.status == 307);  // shown, not followed
   BOOST_TEST(redirect.header("location") == "http://elsewhere/");
   const auto page = from("HTTP/1.1 503 Busy\r\nContent-Length: 200000\r\n\r\n" + std::string(200000, '<'));
@@ -421,7 +451,8 @@ BOOST_AUTO_TEST_CASE(replies_of_every_form) {
 }
 
 BOOST_AUTO_TEST_CASE(a_key_that_the_server_echoes_is_taken_out) {
-  raw_server server(answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 34\r\n\r\nthe key tml-canary-1 is not known!"));
+  raw_server server(
+      answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 34\r\n\r\nthe key tml-canary-1 is not known!"));
   runtime net;
   const auto reply = must_answer(exchange(net, peer_at(server.address(), "tml-canary-1"), {.target = "/x"}));
   BOOST_TEST(reply.body == "the key (key) is not known!");
@@ -450,7 +481,8 @@ BOOST_AUTO_TEST_CASE(a_server_refuses_what_browsers_and_smugglers_send) {
   BOOST_TEST(say("GET / HTTP/1.1\r\n" + good + "Origin: http://evil.example\r\n\r\n") == "HTTP/1.1 403");
   BOOST_TEST(say("POST / HTTP/1.1\r\n" + good + "Transfer-Encoding: gzip\r\n\r\n") == "HTTP/1.1 400");
   BOOST_TEST(say("POST / HTTP/1.1\r\n" + good + "Transfer-Encoding: xchunked\r\n\r\n") == "HTTP/1.1 400");
-  BOOST_TEST(say("POST / HTTP/1.1\r\n" + good + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n") == "HTTP/1.1 400");
+  BOOST_TEST(say("POST / HTTP/1.1\r\n" + good + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n") ==
+             "HTTP/1.1 400");
   BOOST_TEST(say("POST / HTTP/1.0\r\n" + good + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n") == "HTTP/1.1 400");
   BOOST_TEST(say("POST / HTTP/1.1\r\n" + good + "Content-Length: +3\r\n\r\nabc") == "HTTP/1.1 400");
   BOOST_TEST(say("\x16\x03\x01 what is this\r\n\r\n") == "HTTP/1.1 400");
@@ -478,8 +510,10 @@ BOOST_AUTO_TEST_CASE(a_server_can_answer_later_from_another_thread_and_stop_with
   {
     http_server server({}, [&](http_request r, http_server::responder respond) {
       std::lock_guard lock(mutex);
-      if (r.target == "/later") std::thread([respond] { std::this_thread::sleep_for(20ms), respond({200, {}, "later"}); }).detach();
-      else owed.push_back(std::move(respond));
+      if (r.target == "/later")
+        std::thread([respond] { std::this_thread::sleep_for(20ms), respond({200, {}, "later"}); }).detach();
+      else
+        owed.push_back(std::move(respond));
     });
     runtime net;
     const auto peer = peer_at("http://127.0.0.1:" + std::to_string(server.port()));
@@ -498,50 +532,63 @@ BOOST_AUTO_TEST_CASE(tls_is_verified) {
   runtime net;
   {
     tls_server server(good);
-    const auto reply = must_answer(exchange(net, peer_at(server.at("localhost"), "tml-key", good.certificate_file), {.target = "/x"}));
+    const auto reply =
+        must_answer(exchange(net, peer_at(server.at("localhost"), "tml-key", good.certificate_file), {.target = "/x"}));
     BOOST_TEST(reply.body == "ok");
     BOOST_TEST(server.server_name() == "localhost");
-    const auto unknown = must_fail(exchange(net, peer_at(server.at("localhost"), "tml-key"), {.target = "/x"}), errc::transport, "self-signed");
+    const auto unknown = must_fail(exchange(net, peer_at(server.at("localhost"), "tml-key"), {.target = "/x"}),
+                                   errc::transport, "self-signed");
     BOOST_TEST(!unknown.executed);
-    must_fail(exchange(net, peer_at(server.at("127.0.0.1"), "tml-key", good.certificate_file), {.target = "/x"}), errc::transport, "TLS");  // no IP in it
+    must_fail(exchange(net, peer_at(server.at("127.0.0.1"), "tml-key", good.certificate_file), {.target = "/x"}),
+              errc::transport, "TLS");  // no IP in it
     BOOST_TEST(server.requests == 1);
   }
   {
     tls_server server(other);
-    must_fail(exchange(net, peer_at(server.at("localhost"), "tml-key", other.certificate_file), {.target = "/x"}), errc::transport, "TLS");
+    must_fail(exchange(net, peer_at(server.at("localhost"), "tml-key", other.certificate_file), {.target = "/x"}),
+              errc::transport, "TLS");
     BOOST_TEST(server.requests == 0);
   }
   {
     tls_server server(expired);
-    must_fail(exchange(net, peer_at(server.at("localhost"), "", expired.certificate_file), {.target = "/x"}), errc::transport, "expired");
+    must_fail(exchange(net, peer_at(server.at("localhost"), "", expired.certificate_file), {.target = "/x"}),
+              errc::transport, "expired");
   }
   {
     tls_server server(early);
-    must_fail(exchange(net, peer_at(server.at("localhost"), "", early.certificate_file), {.target = "/x"}), errc::transport, "not yet valid");
+    must_fail(exchange(net, peer_at(server.at("localhost"), "", early.certificate_file), {.target = "/x"}),
+              errc::transport, "not yet valid");
   }
   {
     tls_server server(good, TLS1_1_VERSION);
-    must_fail(exchange(net, peer_at(server.at("localhost"), "", good.certificate_file), {.target = "/x"}), errc::transport, "TLS");
+    must_fail(exchange(net, peer_at(server.at("localhost"), "", good.certificate_file), {.target = "/x"}),
+              errc::transport, "TLS");
     BOOST_TEST(server.requests == 0);
   }
   {
     tls_server server(good, 0, true);  // cut without close_notify: not a success
-    must_fail(exchange(net, peer_at(server.at("localhost"), "", good.certificate_file), {.target = "/x"}), errc::transport, "before the answer was complete");
+    must_fail(exchange(net, peer_at(server.at("localhost"), "", good.certificate_file), {.target = "/x"}),
+              errc::transport, "before the answer was complete");
   }
 }
 
 BOOST_AUTO_TEST_CASE(closing_ends_what_runs) {
-  http_server server({}, [](http_request, http_server::responder respond) { static std::vector<http_server::responder> kept; kept.push_back(respond); });
+  http_server server({}, [](http_request, http_server::responder respond) {
+    static std::vector<http_server::responder> kept;
+    kept.push_back(respond);
+  });
   std::atomic<int> closed{0};
   const auto begun = std::chrono::steady_clock::now();
   {
     runtime net;
     const auto peer = peer_at("http://127.0.0.1:" + std::to_string(server.port()));
     for (int i = 0; i < 100; ++i) {
-      net.send({peer, std::make_shared<const http_request>(http_request{.target = "/x"}), net.now() + 20s, 1 << 20, traffic::submit}, [&](http_outcome outcome) {
-        auto* failed = std::get_if<http_failure>(&outcome);
-        closed += failed && failed->kind == errc::closed;
-      });
+      net.send({peer, std::make_shared<const http_request>(http_request{.target = "/x"}), net.now() + 20s, 1 << 20,
+                traffic::submit},
+               [&](http_outcome outcome) {
+                 auto* failed = std::get_if<http_failure>(&outcome);
+                 closed += failed && failed->kind == errc::closed;
+               });
     }
     net.start_timer(net.now() + 10s, [] { BOOST_ERROR("a timer of a client that is gone"); });
   }

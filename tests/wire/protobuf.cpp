@@ -2,6 +2,7 @@
 // Protobuf, against bytes that the field's own Python client wrote (tinker 0.25.0 and 0.38.0, deterministic
 // serialisation of its own descriptors), and against what an attacker or a broken proxy could send.
 #include <bit>
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 is wrong about half-made messages in braces
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outcomes of futures, error bodies of every server, metrics of chunks, checkpoint paths, and the table of servers.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 is wrong about half-made messages in braces
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 

@@ -24,13 +24,16 @@ struct place {
 
 // A text or a number.
 struct word {
-  enum kind_type : unsigned char { text, whole, real } kind = text;
-  std::string_view chars;
-  std::int64_t integer = 0;
-  double number = 0;
+  enum kind_type : unsigned char { text, part, whole, real } kind = text;
+  union {
+    const char* chars;  // text: up to the zero; part: `size` characters
+    std::int64_t integer;
+    double number;
+  };
+  std::size_t size = 0;
 
   constexpr word(const char* from = "") noexcept : chars(from) {}
-  constexpr word(std::string_view from) noexcept : chars(from) {}
+  constexpr word(std::string_view from) noexcept : kind(part), chars(from.data()), size(from.size()) {}
   constexpr word(std::int64_t from) noexcept : kind(whole), integer(from) {}
   constexpr word(std::size_t from) noexcept : kind(whole), integer(static_cast<std::int64_t>(from)) {}
   constexpr word(double from) noexcept : kind(real), number(from) {}
@@ -41,14 +44,16 @@ constexpr double printable(double value) noexcept { return value != value ? __bu
 
 [[gnu::cold, gnu::noinline]] inline void append_word(std::string& to, const word& piece) {
   char digits[32];
-  std::string_view chars = piece.chars;
-  if (piece.kind != word::text) {
-    const int size = piece.kind == word::whole
-                         ? __builtin_snprintf(digits, sizeof digits, "%lld", static_cast<long long>(piece.integer))
-                         : __builtin_snprintf(digits, sizeof digits, "%.9g", printable(piece.number));
-    chars = {digits, static_cast<std::size_t>(size)};
+  if (piece.kind == word::whole) {
+    __builtin_snprintf(digits, sizeof digits, "%lld", static_cast<long long>(piece.integer));
+  } else if (piece.kind == word::real) {
+    __builtin_snprintf(digits, sizeof digits, "%.9g", printable(piece.number));
   }
-  to.append(chars.data(), chars.size());
+  if (piece.kind == word::part) {
+    to.append(piece.chars, piece.size);
+  } else {
+    to.append(piece.kind == word::text ? piece.chars : digits);
+  }
 }
 
 // "datum 3, old_logprobs, token 5: <what>"

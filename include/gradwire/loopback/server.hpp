@@ -34,7 +34,7 @@ struct start_options {
   std::string token{};                  // "": a new one, tml- and 32 random hexadecimal digits
   std::string model = "gradwire/tiny";  // or a directory in Hugging Face's Qwen3 format
   std::filesystem::path checkpoints{};  // "": a new folder in the temporary directory, removed at the end
-  std::uint64_t seed = 0;               // of the built-in model's weights
+  std::uint64_t seed = 0;               // of the built-in model's weights and of new adapters
   int threads = 0;                      // of the model; 0: as many as the machine has
   sequence_policy sequence = sequence_policy::dedupe;
   std::size_t body_limit = std::size_t{256} << 20;  // bytes of a request, also after decompression

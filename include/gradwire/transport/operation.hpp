@@ -42,6 +42,7 @@ struct operation_record {
   std::string poll_target{};           // path of retrieve_future
   std::size_t result_limit = 1 << 20;  // bytes of the result's body
   double time_limit_seconds = 1800;    // from begin() to the outcome
+  double unreachable_seconds = 0;      // give up when nothing was reached for so long; 0: as the policy says
 };
 
 struct operation_result {

@@ -18,7 +18,6 @@ namespace gradwire::inline v0 {
 namespace loopback {
 namespace detail {
 
-// A BLAS adds beta · C even where beta is 0 and C not initialised in some versions only; xtensor-blas passes beta on.
 template <class T>
 void xtensor_multiply(const matrix<T>& c, T alpha, const matrix<const T>& a, const matrix<const T>& b,
                       bool accumulate) {

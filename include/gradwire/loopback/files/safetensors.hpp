@@ -76,25 +76,7 @@ class safetensors_file {
     in_.read(header.data(), static_cast<std::streamsize>(length));
     if (!in_) broken("its header cannot be read");
     data_ = 8 + length;
-    const wire::json_document json(header);
-    if (json.root().kind != wire::json_kind::object) broken("its header is not a JSON object");
-    for (const wire::json_node* node = json.first(json.root()); node; node = json.next(*node)) {
-      if (node->key == "__metadata__") continue;
-      const json_members members(json, *node);
-      entry made{members.text("dtype", ""), members.numbers<std::int64_t>("shape"), 0, 0};
-      const auto offsets = members.numbers<std::int64_t>("data_offsets");
-      if (offsets.size() != 2 || offsets[0] < 0 || offsets[1] < offsets[0] ||
-          static_cast<std::uint64_t>(offsets[1]) > size - data_)
-        broken("the data of '" + std::string(node->key) + "' lies outside of it");
-      made.begin = static_cast<std::uint64_t>(offsets[0]), made.end = static_cast<std::uint64_t>(offsets[1]);
-      std::uint64_t bytes = width(made.dtype);
-      for (const std::int64_t extent : made.shape)
-        if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(extent), &bytes))
-          broken("'" + std::string(node->key) + "' has an impossible shape");
-      if (bytes != made.end - made.begin && width(made.dtype) != 0)
-        broken("'" + std::string(node->key) + "' has another size than its shape says");
-      entries_.emplace(node->key, std::move(made));
-    }
+    naming_file(path, [&] { read_header(header, size); });
   }
 
   const std::map<std::string, entry>& entries() const { return entries_; }
@@ -116,6 +98,28 @@ class safetensors_file {
   }
 
  private:
+  void read_header(const std::string& header, std::uint64_t size) {
+    const wire::json_document json(header);
+    if (json.root().kind != wire::json_kind::object) broken("its header is not a JSON object");
+    for (const wire::json_node* node = json.first(json.root()); node; node = json.next(*node)) {
+      if (node->key == "__metadata__") continue;
+      const json_members members(json, *node);
+      entry made{members.text("dtype", ""), members.numbers<std::int64_t>("shape"), 0, 0};
+      const auto offsets = members.numbers<std::int64_t>("data_offsets");
+      if (offsets.size() != 2 || offsets[0] < 0 || offsets[1] < offsets[0] ||
+          static_cast<std::uint64_t>(offsets[1]) > size - data_)
+        broken("the data of '" + std::string(node->key) + "' lies outside of it");
+      made.begin = static_cast<std::uint64_t>(offsets[0]), made.end = static_cast<std::uint64_t>(offsets[1]);
+      std::uint64_t bytes = width(made.dtype);
+      for (const std::int64_t extent : made.shape)
+        if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(extent), &bytes))
+          broken("'" + std::string(node->key) + "' has an impossible shape");
+      if (bytes != made.end - made.begin && width(made.dtype) != 0)
+        broken("'" + std::string(node->key) + "' has another size than its shape says");
+      entries_.emplace(node->key, std::move(made));
+    }
+  }
+
   [[noreturn]] void broken(const std::string& why) const {
     throw error(errc::config, path_.string() + " is not a usable safetensors file: " + why);
   }

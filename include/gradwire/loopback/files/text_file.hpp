@@ -30,6 +30,18 @@ inline std::string read_text(const std::filesystem::path& path) {
   return std::move(*text);
 }
 
+// Runs f, which reads JSON out of the file at `path`, and names the file in what goes wrong.
+template <class F>
+auto naming_file(const std::filesystem::path& path, F&& f) {
+  try {
+    return f();
+  } catch (const error& e) {
+    const std::string said = e.what();
+    if (said.find(path.string()) != std::string::npos) throw;
+    throw error(errc::config, path.string() + ": " + said.substr(said.find(": ") + 2), e.details());
+  }
+}
+
 // Members of a JSON object with a default for those that are missing or null; a member of another kind is errc::config.
 class json_members {
  public:

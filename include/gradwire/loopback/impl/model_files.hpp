@@ -53,14 +53,17 @@ class tensor_directory {
   bool has(const std::string& name) const { return where_.contains(name); }
 
   // errc::config if the tensor is missing or of another shape.
-  void read(const std::string& name, std::span<const std::int64_t> shape, std::span<float> into) {
+  void require(const std::string& name, std::span<const std::int64_t> shape) const {
     const auto found = where_.find(name);
     if (found == where_.end()) throw error(errc::config, "the checkpoint has no tensor '" + name + "'");
     const std::vector<std::int64_t>& actual = files_[found->second]->entries().at(name).shape;
     if (!std::equal(actual.begin(), actual.end(), shape.begin(), shape.end()))
       throw error(errc::config, "the checkpoint's tensor '" + name + "' is " + shape_text(actual) +
                                     ", the model needs " + shape_text(shape));
-    files_[found->second]->read(name, into);
+  }
+  void read(const std::string& name, std::span<const std::int64_t> shape, std::span<float> into) {
+    require(name, shape);
+    files_[where_.at(name)]->read(name, into);
   }
 
   std::vector<std::string> names() const {
@@ -96,19 +99,23 @@ inline void read_all(tensor_directory& files, const std::vector<tensor_entry>& t
 }
 
 inline model_config read_config(const std::filesystem::path& directory) {
-  model_config config = parse_model_config(read_text(directory / "config.json"));
+  const std::string text = read_text(directory / "config.json");
+  model_config config = naming_file(directory / "config.json", [&] { return parse_model_config(text); });
   // The end-of-text tokens of generation_config.json count for sampling.
-  if (const std::optional<std::string> text = read_text_if_there(directory / "generation_config.json")) {
-    const wire::json_document json(*text);
-    const json_members members(json, json.root());
-    if (members.find("eos_token_id")) config.eos_token_ids = members.numbers<std::int32_t>("eos_token_id");
-  }
+  if (const std::optional<std::string> generation = read_text_if_there(directory / "generation_config.json"))
+    naming_file(directory / "generation_config.json", [&] {
+      const wire::json_document json(*generation);
+      const json_members members(json, json.root());
+      if (members.find("eos_token_id")) config.eos_token_ids = members.numbers<std::int32_t>("eos_token_id");
+    });
   return config;
 }
 
 inline std::shared_ptr<model_weights> read_weights(const std::filesystem::path& directory) {
-  auto weights = std::make_shared<model_weights>(make_parameter_layout(read_config(directory)));
+  parameter_layout layout = make_parameter_layout(read_config(directory));
   tensor_directory files(directory);
+  for (const tensor_entry& tensor : layout.tensors) files.require(tensor.name, tensor.shape);  // before room is made
+  auto weights = std::make_shared<model_weights>(std::move(layout));
   read_all(files, weights->layout.tensors, weights->values.data());
   return weights;
 }

@@ -41,6 +41,14 @@ inline double sum_of_squares(const float* x, std::size_t n) {
   return total;
 }
 
+// Moments of a parameter that gets no gradient any more would decay into denormal numbers and stay there, which costs
+// some processors a hundred cycles each.
+template <class V>
+[[gnu::always_inline]] inline V flushed(const V& x) {
+  const V size = x < V{} ? -x : x;
+  return size < broadcast<V>(1e-37F) ? V{} : x;
+}
+
 // One step for n parameters. Squares are summed in float over short blocks and in double over all.
 inline adam_norms adam_update(const adam_factors& f, const float* gradient, float* parameter, float* first,
                               float* second, std::size_t n) {
@@ -52,8 +60,8 @@ inline adam_norms adam_update(const adam_factors& f, const float* gradient, floa
     for_lanes<float>(size, [&]<class V>(std::size_t i) {
       const std::size_t at = begin + i;
       const V g = load<V>(gradient + at) * f.gradient;
-      const V m = load<V>(first + at) * f.beta1 + g * (1 - f.beta1);
-      const V v = load<V>(second + at) * f.beta2 + g * g * (1 - f.beta2);
+      const V m = flushed<V>(load<V>(first + at) * f.beta1 + g * (1 - f.beta1));
+      const V v = flushed<V>(load<V>(second + at) * f.beta2 + g * g * (1 - f.beta2));
       const V before = load<V>(parameter + at);
       const V after = before * f.keep - m / (square_root<V>(v) * f.correction + f.eps) * f.rate;
       store<V>(first + at, m);

@@ -137,6 +137,7 @@ class service {
   std::atomic<http_server*> http{nullptr};
   void (*run_samples)(service&, std::vector<sample_job>&) = nullptr;
   std::string tokenizer_id;
+  std::uint64_t models_made = 0;       // seeds adapters that are given no seed, so that a run can be repeated
   compute_thread<sample_job> compute;  // last: its thread ends before the rest goes
 
   void count(counter what) { ++executed[static_cast<std::size_t>(what)]; }

@@ -82,7 +82,7 @@ inline void check_optimizer(const std::optional<wire::optimizer_config>& config)
     invalid({"optimizer_config", "type"}, "literal_error", "the embedded trainer's optimizer is 'adamw'");
 }
 
-inline lora_options read_lora(const wire::create_model_request& given) {
+inline lora_options read_lora(service& it, const wire::create_model_request& given) {
   if (!given.lora_config) {
     if (given.base_only.value_or(false)) return {.rank = 0};
     invalid({"lora_config"}, "missing", "Field required");
@@ -96,10 +96,8 @@ inline lora_options read_lora(const wire::create_model_request& given) {
                     .mlp = config.train_mlp,
                     .unembed = config.train_unembed};
   if (config.alpha) lora.alpha = *config.alpha;
-  if (config.seed)
-    lora.seed = static_cast<std::uint64_t>(*config.seed);
-  else
-    lora.seed = std::random_device()();
+  constexpr std::uint64_t stride = 0x9E3779B97F4A7C15;
+  lora.seed = config.seed ? static_cast<std::uint64_t>(*config.seed) : it.options.seed + ++it.models_made * stride;
   return lora;
 }
 
@@ -123,7 +121,7 @@ inline http_response create_model(service& it, call& request) {
   session_entry& session = it.session(given.session_id);
   check_base(it, given.base_model);
   check_optimizer(given.optimizer_config);
-  const lora_options lora = read_lora(given);
+  const lora_options lora = read_lora(it, given);
   std::string model_id = given.session_id + ":train:" + std::to_string(given.model_seq_id);
   const std::string id = it.once(request, session.model_requests, given.model_seq_id, [&] {
     auto entry = add_model(it, given.session_id, given.model_seq_id);

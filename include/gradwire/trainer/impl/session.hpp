@@ -132,7 +132,8 @@ GRADWIRE_DECL void session::start() {
   auto asked = record("client/config", "/api/v1/client/config",
                       wire::to_json(wire::client_config_request{options_.sdk_version}), effect::reads);
   asked.has_future = false;
-  asked.time_limit_seconds = std::min(asked.time_limit_seconds, options_.first_contact_seconds);
+  asked.time_limit_seconds = std::min(asked.time_limit_seconds, 60.0);
+  asked.unreachable_seconds = options_.first_contact_seconds;
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (outcome.failure) {
       const error& failed = *outcome.machine->failure();
@@ -165,7 +166,8 @@ GRADWIRE_DECL void session::create() {
   request.sdk_version = options_.sdk_version;
   auto asked = record("create_session", "/api/v1/create_session", wire::to_json(request), effect::reads);
   asked.has_future = false;
-  asked.time_limit_seconds = std::min(asked.time_limit_seconds, 3 * options_.first_contact_seconds);
+  asked.time_limit_seconds = std::min(asked.time_limit_seconds, 60.0);
+  asked.unreachable_seconds = options_.first_contact_seconds;
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (outcome.failure) return self->started(outcome.failure);
     try {

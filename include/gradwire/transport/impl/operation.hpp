@@ -109,7 +109,13 @@ GRADWIRE_DECL operation_action operation::ambiguous(time_point now, std::optiona
 
 GRADWIRE_DECL operation_action operation::unreachable(time_point now, const std::string& sentence) {
   if (!unreached_since_) unreached_since_ = now;
-  if (now - *unreached_since_ < in_seconds(policy_.unreachable_seconds)) return pause(now);
+  const double patience = record_.unreachable_seconds > 0 ? record_.unreachable_seconds : policy_.unreachable_seconds;
+  const time_point until = *unreached_since_ + in_seconds(patience);
+  if (now < until) {
+    auto action = pause(now);
+    action.until = std::min(action.until, until);
+    return action;
+  }
   const bool unknown = (maybe_executed_ || !request_id_.empty()) && record_.effect != effect::reads;
   return fail(now, unknown ? errc::outcome_unknown : errc::transport,
               "the trainer cannot be reached: " + sentence + (unknown ? "; it had got the request before" : ""));
