@@ -36,7 +36,7 @@ struct settings {
   int prompts = 64;    // questions a GRPO step
   int group_size = 8;  // samples a question
   int grpo_steps = 200;
-  double grpo_learning_rate = 5e-4;  // falls to 0 over the steps
+  double grpo_learning_rate = 1e-3;  // falls to 0 over the steps
   grpo loss{.clip = 0.2, .beta = 0.02};
 };
 

@@ -43,6 +43,18 @@ BOOST_AUTO_TEST_CASE(weights_read_as_on_the_user_s_page) {
   BOOST_TEST(trained == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_is_a_range_of_its_datums) {
+  const auto data = make();
+  double trained = 0;
+  std::size_t seen = 0;
+  for (const auto& each : data) {
+    BOOST_TEST(each.model_input.data() == data[seen++].model_input.data());
+    for (double weight : each.loss_fn_inputs["weights"].data) trained += weight;
+  }
+  BOOST_TEST(seen == 2u);
+  BOOST_TEST(trained == 3);
+}
+
 BOOST_AUTO_TEST_CASE(every_column_is_there_by_its_wire_name) {
   const auto data = make();
   const auto inputs = data[0].loss_fn_inputs;

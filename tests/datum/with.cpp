@@ -95,6 +95,10 @@ BOOST_AUTO_TEST_CASE(a_field_that_is_there_is_replaced_and_the_old_batch_stays) 
   static_assert(std::is_same_v<decltype(data), decltype(replaced)>);
   CHECK_SAME(row(replaced, old_logprobs, 1), (reals{4, 5}));
   CHECK_SAME(row(data, old_logprobs, 1), (reals{-4, -5}));
+  auto changing = data;
+  changing = with(old_logprobs = ragged{{7, 8, 9}, {7, 8}, {7}}, changing);  // a handle: the variable moves on
+  CHECK_SAME(row(changing, old_logprobs, 2), (reals{7}));
+  CHECK_SAME(row(data, old_logprobs, 2), (reals{-6}));
 }
 
 BOOST_AUTO_TEST_CASE(new_weights_have_new_sums) {

@@ -236,6 +236,30 @@ BOOST_AUTO_TEST_CASE(servers_that_say_try_again_or_hold_briefly) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_server_may_want_the_key_exchanged_for_a_passing_one) {
+  auto server = loopback::start();
+  const std::string own = "tml-own-key", passing = server.endpoint().token;  // the token is what this server accepts
+  auto net = std::make_shared<spy>();
+  std::atomic<int> exchanges{0};
+  net->on_request([&](const exchange& e, http_response& reply) {
+    const std::vector<http_header> as_json{{"Content-Type", "application/json"}};
+    if (e.target.ends_with("/client/config")) {
+      reply = {200, as_json, R"({"pjwt_auth_enabled":true,"server":"gradwire"})"};
+      return fault::answer;
+    }
+    if (!e.target.ends_with("/auth/token")) return fault::none;
+    ++exchanges;
+    reply = {200, as_json, R"({"jwt":")" + passing + R"("})"};
+    return fault::answer;
+  });
+  auto service = service_client::connect_through(net, endpoint{server.endpoint().url, own}, quick());
+  auto trainer = service.create_training_client({.base_model = server.model(), .lora_rank = 4}).result();
+  BOOST_TEST(trainer.forward(supervised()).result().tokens == 17u);
+  BOOST_TEST(exchanges == 1);
+  for (const auto& e : net->log())
+    BOOST_TEST(e.key == (e.target.ends_with("/client/config") || e.target.ends_with("/auth/token") ? own : passing));
+}
+
 // ---- closing ----
 
 BOOST_AUTO_TEST_CASE(a_client_that_goes_away_ends_what_runs_as_closed_and_quickly) {

@@ -30,6 +30,7 @@ struct exchange {
   std::string target;
   std::string content_type;
   std::string body;
+  std::string key;
 };
 
 class spy : public network {
@@ -47,7 +48,8 @@ class spy : public network {
     http_response reply;
     {
       std::lock_guard lock(mutex_);
-      log_.push_back({call.request->target, std::string(call.request->header("Content-Type")), call.request->body});
+      log_.push_back({call.request->target, std::string(call.request->header("Content-Type")), call.request->body,
+                      call.to->key.reveal()});
       if (on_request_) what = on_request_(log_.back(), reply);
     }
     if (what == fault::refuse) {

@@ -113,6 +113,26 @@ class batch {
   // ---- datums ----
   std::size_t size() const noexcept { return shape().sequences(); }
   batch_datum operator[](std::size_t s) const { return {input_tokens(s), {state_, s, infos}}; }
+  class iterator {
+   public:
+    using value_type = batch_datum;
+    using difference_type = std::ptrdiff_t;
+    iterator() = default;
+    iterator(const batch* data, std::size_t s) noexcept : data_(data), s_(s) {}
+    batch_datum operator*() const { return (*data_)[s_]; }
+    iterator& operator++() noexcept {
+      ++s_;
+      return *this;
+    }
+    iterator operator++(int) noexcept { return {data_, s_++}; }
+    bool operator==(const iterator& other) const noexcept { return s_ == other.s_; }
+
+   private:
+    const batch* data_ = nullptr;
+    std::size_t s_ = 0;
+  };
+  iterator begin() const noexcept { return {this, 0}; }
+  iterator end() const noexcept { return {this, size()}; }
   std::span<const std::int32_t> input_tokens(std::size_t s) const noexcept { return state_->tokens->rows[s]->input(); }
   std::span<const std::int32_t> target_tokens(std::size_t s) const noexcept {
     return state_->tokens->rows[s]->targets();

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <gradwire/transport/config.hpp>
 #include <gradwire/transport/endpoint.hpp>

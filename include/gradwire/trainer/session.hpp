@@ -66,20 +66,22 @@ class session : public std::enable_shared_from_this<session> {
     encoding_settled_ = true;
   }
   void settle_encoding() noexcept { encoding_settled_ = true; }
-  bool has_forward_endpoint() const noexcept { return encoding_ == wire::encoding::json; }
 
  private:
   enum class state : unsigned char { none, starting, ready };
 
   GRADWIRE_DECL void start();
   GRADWIRE_DECL void create();
+  GRADWIRE_DECL void exchange_key(std::function<void(std::exception_ptr)> then);
+  GRADWIRE_DECL void refresh_key_later(double seconds);
   GRADWIRE_DECL void started(std::exception_ptr failure);
   GRADWIRE_DECL void schedule_heartbeat();
   GRADWIRE_DECL void beat();
 
   friend struct running_operation;
-  network* net_;  // outlives the session's use of it: see session_handle
-  std::shared_ptr<const http_peer> peer_;
+  network* net_;                               // outlives the session's use of it: see session_handle
+  std::shared_ptr<const http_peer> peer_;      // with the key that requests carry, and …
+  std::shared_ptr<const http_peer> own_peer_;  // … with the user's own, where the server gives a passing one for it
   connect_options options_;
   wire::dialect dialect_;
   wire::encoding encoding_ = wire::encoding::protobuf;

@@ -19,7 +19,7 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
   void act(const operation_action& action) {
     if (action.what == operation_action::kind::done) return finish();
     if (action.what == operation_action::kind::send) {
-      http_call call{owner->peer_, action.request, action.until, action.reply_limit,
+      http_call call{peer ? peer : owner->peer_, action.request, action.until, action.reply_limit,
                      action.is_poll ? traffic::poll : kind};
       owner->net().send(std::move(call),
                         [self = shared_from_this()](http_outcome outcome) { self->arrived(std::move(outcome)); });
@@ -66,6 +66,7 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
   std::shared_ptr<session> owner;
   operation machine;
   traffic kind;
+  std::shared_ptr<const http_peer> peer;  // empty: the session's, as it is at each attempt
   std::uint64_t timer = 0;
   std::function<void()> acknowledged;
   std::function<void(const operation_outcome&)> done;
@@ -150,7 +151,11 @@ GRADWIRE_DECL void session::start() {
           self->dialect_ = wire::detect_dialect(self->peer_->address.text() + "/", &config);
           if (self->options_.wire == wire_format::automatic) self->encoding_ = self->dialect_.body;
         }
-      } catch (const error& unreadable) {
+        if (config.pjwt_auth_enabled) {
+          return self->exchange_key(
+              [self](std::exception_ptr failure) { failure ? self->started(failure) : self->create(); });
+        }
+      } catch (const error&) {
         return self->started(std::make_exception_ptr(
             error(errc::decode, "the reply to client/config cannot be read; is this address a trainer? " +
                                     text_of_error(std::current_exception()))));
@@ -239,3 +244,5 @@ GRADWIRE_DECL std::string text_of_error(const std::exception_ptr& failure) {
 
 }  // namespace detail
 }  // namespace gradwire::inline v0
+
+#include <gradwire/trainer/impl/key_exchange.hpp>
