@@ -462,18 +462,18 @@ def top_k_one_is_greedy():
 @check
 def samples_follow_the_distribution():
     """the first token of 2000 samples against the model's own probabilities (chi-square, 6 sigma)"""
-    parameters = types.SamplingParams(max_tokens=1, temperature=1.5, seed=11)
+    parameters = types.SamplingParams(max_tokens=1, temperature=3.0, seed=11)
     result = state["sampler"].sample(prompt("zzz"), 2000, parameters, topk_prompt_logprobs=0).result()
     first = [s.tokens[0] for s in result.sequences]
     ids = sorted(set(first))
     base = state["client"].forward([datum(text("zzz"), [i]) for i in range(256)], "cross_entropy").result()
-    p = np.exp(np.array([l[-1] for l in logprobs_of(base)]) / 1.5)
+    p = np.exp(np.array([l[-1] for l in logprobs_of(base)]) / 3.0)
     p = p / p.sum()                            # among the bytes; the special tokens are left out on both sides
     counts = np.array([sum(t == i for t in first) for i in range(256)], float)
     n = counts.sum()
     big = p * n > 5
     chi = ((counts[big] - p[big] * n) ** 2 / (p[big] * n)).sum()
-    assert n > 1800 and big.sum() > 3, (n, big.sum())
+    assert n > 1000 and big.sum() > 3, (n, big.sum())
     assert chi < big.sum() + 6 * math.sqrt(2 * big.sum()), (chi, big.sum())
     return f"chi-square {chi:.1f} for {big.sum()} tokens, {len(ids)} seen"
 

@@ -22,6 +22,8 @@
 namespace gradwire::inline v0 {
 namespace loopback {
 
+// Both give the same numbers but for rounding. With Eigen a sequence's logprobs, and what a seed draws, are the same
+// bits whatever else is in the batch; `fastest` keeps that for sampling.
 enum class linear_algebra : unsigned char { fastest, xtensor_blas, eigen };
 
 struct model_options {

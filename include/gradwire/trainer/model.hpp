@@ -21,6 +21,7 @@ namespace detail {
 // The forward_backward calls since the last optimizer step.
 struct gradient_window {
   std::size_t running = 0;
+  double sequences = 0;  // of the first custom loss: the scale of all of them, where the server divides by a count
   std::exception_ptr failure;                  // of the first that failed
   std::vector<std::function<void()>> waiting;  // called when none is running
 };

@@ -6,6 +6,9 @@
 #include <xtensor-blas/xblas.hpp>
 #include <xtensor/xadapt.hpp>
 
+#include <array>
+#include <string>
+
 #include <gradwire/loopback/compute/product.hpp>
 
 // Weak, because only OpenBLAS has them.
@@ -49,13 +52,15 @@ product_table<T> xtensor_products() {
   return {"xtensor-blas", detail::xtensor_multiply<T>};
 }
 
-// Measured on 2 cores of a Zen 5: OpenBLAS's AVX-512 kernels 250 GFLOP/s a core, Eigen compiled for AVX-512 195, both
-// with AVX2 130, Eigen for the x86-64 baseline 50. OpenBLAS chooses at run time, Eigen when it is compiled.
+// Measured on a Zen 5, GFLOP/s of one core for the shapes of a training step: OpenBLAS's AVX-512 kernels 250, Eigen
+// compiled for AVX-512 195, both with AVX2 130, Eigen for the x86-64 baseline 50. OpenBLAS chooses its kernels at run
+// time (0.3.21 takes a Zen 5 for AVX2 only; OPENBLAS_CORETYPE=SkylakeX in the environment says otherwise), Eigen when
+// it is compiled. Where they are equal Eigen is taken: its rows do not depend on the rows beside them.
 inline bool xtensor_is_fastest() {
   if (!openblas_get_corename) return false;  // a reference BLAS is slower than anything
-#ifdef __AVX512F__
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
   const std::string core = openblas_get_corename();
-  return core == "SkylakeX" || core == "Cooperlake" || core == "Sapphirerapids";
+  return core == "SkylakeX" || core == "Cooperlake" || core == "Sapphirerapids" || core == "SapphireRapids";
 #else
   return true;
 #endif

@@ -33,6 +33,7 @@ struct compute_core {
   thread_pool pool;
   loopback::linear_algebra kind;
   product_table<float> products;
+  product_table<float> sampling;  // Eigen unless asked otherwise, for a seed to give the same whatever else is sampled
   std::vector<workspace<float>> work;
   rotary_table<float> rotary;
 
@@ -42,6 +43,7 @@ struct compute_core {
              : xtensor_is_fastest()            ? linear_algebra::xtensor_blas
                                                : linear_algebra::eigen),
         products(kind == linear_algebra::eigen ? eigen_products<float>() : xtensor_products<float>()),
+        sampling(wanted == linear_algebra::xtensor_blas ? products : eigen_products<float>()),
         work(pool.size()) {}
 
   // For `positions` or more, up to the longest that the model takes.

@@ -124,7 +124,7 @@ GRADWIRE_DECL std::vector<sample_result> frozen_model::sample(std::span<const sa
   const std::lock_guard lock(core.busy);
   const sampler draw{weights.layout,
                      weights.values.data(),
-                     core.products,
+                     core.sampling,
                      core.rotary_for(config(), longest),
                      requests,
                      results,

@@ -34,9 +34,11 @@ GRADWIRE_DECL std::vector<wire::datum> datums_with_slope(const plain_batch& data
                                                          const block& slope);
 
 // For a server that divides cross_entropy by the sum of weights and by the number of sequences: importance_sampling
-// with the forward's logprobs (float32) and advantages −slope·T·N, T tokens of the sequence, N sequences in the call.
+// with the forward's logprobs (float32) and advantages −slope·T·N, T tokens of the sequence, N the sequences that
+// accumulate until the step.
 GRADWIRE_DECL std::vector<wire::datum> datums_with_scaled_slope(const plain_batch& data, chunk_range range,
-                                                                const block& slope, const block& logprobs);
+                                                                const block& slope, const block& logprobs,
+                                                                double sequences);
 
 // Throws error{data} when the batch lacks what the loss reads.
 GRADWIRE_DECL void check_inputs(const plain_batch& data, const server_loss::named& loss);

@@ -109,11 +109,12 @@ GRADWIRE_DECL std::vector<wire::datum> datums_with_slope(const plain_batch& data
 }
 
 GRADWIRE_DECL std::vector<wire::datum> datums_with_scaled_slope(const plain_batch& data, chunk_range range,
-                                                                const block& slope, const block& logprobs) {
+                                                                const block& slope, const block& logprobs,
+                                                                double sequences) {
   const datum_builder build{data};
   std::vector<wire::datum> made;
   for (std::size_t s = range.begin; s < range.end; ++s) {
-    const double scale = static_cast<double>(data.shape().length[s]) * static_cast<double>(data.shape().sequences());
+    const double scale = static_cast<double>(data.shape().length[s]) * sequences;
     made.push_back(build.begin(s));
     made.back().loss_fn_inputs.push_back({"logprobs", build.made(s, [&](std::size_t at, std::size_t) {
                                             const auto value =
