@@ -227,7 +227,7 @@ BOOST_AUTO_TEST_CASE(awaitable_by_a_coroutine_a_callback_and_a_std_future) {
   BOOST_TEST(as_std.get() == "three");
 }
 
-BOOST_AUTO_TEST_CASE(a_million_small_futures_are_cheap) {
+BOOST_AUTO_TEST_CASE(many_small_futures_are_cheap) {
   long sum = 0;
   const auto begun = std::chrono::steady_clock::now();
   for (int i = 0; i < 100'000; ++i) {

@@ -53,10 +53,6 @@ class session : public std::enable_shared_from_this<session> {
   const http_peer& peer() const noexcept { return *peer_; }
   const std::string& id() const noexcept { return id_; }
   const wire::dialect& dialect() const noexcept { return dialect_; }
-  // What only its replies tell: the server divides cross_entropy by the sum of weights.
-  void recognise_skyrl() {
-    if (options_.dialect.empty() && dialect_.name == "tinker") dialect_ = *wire::find_dialect("skyrl");
-  }
   std::int64_t take_model_number() noexcept { return next_model_++; }
   std::int64_t take_sampler_number() noexcept { return next_sampler_++; }
   std::size_t max_chunk_datums() const noexcept { return max_chunk_datums_; }

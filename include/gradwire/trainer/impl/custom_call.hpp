@@ -51,15 +51,18 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
   }
 
   // The dialect's, or where nobody named one what the forward itself shows: SkyRL's JAX backend, which averages its
-  // cross_entropy, gives `elementwise_loss` beside the logprobs of a forward; servers that sum give none.
+  // cross_entropy, answers without any metric, as type "scalar", with `elementwise_loss` beside the logprobs. Servers
+  // that sum answer otherwise.
   wire::lowering lowering_for(const std::vector<wire::forward_backward_reply>& replies) const {
     const session& of = *call->on->of();
-    if (!of.options().dialect.empty()) return of.dialect().custom_loss;
-    for (const auto& reply : replies)
-      for (const auto& outputs : reply.loss_fn_outputs)
-        for (const auto& output : outputs)
-          if (output.name == "elementwise_loss") return wire::lowering::importance_sampling;
-    return of.dialect().custom_loss;
+    if (!of.options().dialect.empty() || of.dialect().name != "tinker") return of.dialect().custom_loss;
+    for (const auto& reply : replies) {
+      const bool averages = reply.metrics.empty() && reply.loss_fn_output_type.ends_with("scalar") &&
+                            !reply.loss_fn_outputs.empty() &&
+                            wire::find(reply.loss_fn_outputs.front(), "elementwise_loss");
+      if (!averages) return of.dialect().custom_loss;
+    }
+    return wire::lowering::importance_sampling;
   }
 
   void compute() {  // on the thread for losses
@@ -83,9 +86,12 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
     auto pass = make_pass(call->on, data, call->deadline, "forward_backward");
     pass.chunks = chunks;  // as those of the forward
     if (lowering == wire::lowering::importance_sampling) {
+      // The calls of one step must share one factor; with several calls it is not the true count, but common to all.
+      if (window->sequences == 0) window->sequences = static_cast<double>(data.shape().sequences());
       pass.loss = "importance_sampling";
       pass.datums = [self = shared_from_this()](chunk_range range) {
-        return datums_with_scaled_slope(self->data, range, *self->computed.slope, *self->logprobs);
+        return datums_with_scaled_slope(self->data, range, *self->computed.slope, *self->logprobs,
+                                        self->window->sequences);
       };
     } else {
       pass.datums = [self = shared_from_this()](chunk_range range) {
