@@ -91,7 +91,7 @@ class quickstart {
       const auto result = done.result();
       updated.result();
       tokens += result.tokens;
-      if (step % 10 == 0) accuracy = accuracy_on(questions_.validation, "sft-" + std::to_string(step));
+      if (step % 5 == 0) accuracy = accuracy_on(questions_.validation, "sft-" + std::to_string(step));
       log_.write({{"phase", "sft"}, {"step", step}, {"loss", result.loss}, {"validation_accuracy", accuracy}});
       bar.show(step, {{"loss", result.loss}, {"validation", accuracy}}, static_cast<double>(tokens) / clock.seconds(),
                std::min(1.0, accuracy / set_.sft_until));

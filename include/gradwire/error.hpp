@@ -36,15 +36,17 @@ struct error_details {
   double elapsed_seconds = 0;  // since the operation began
   int http_status = 0;         // 0: no reply
   std::int64_t datum = -1;     // index in the batch, or in the list that was given
-  std::int64_t token = -1;     // position in the datum's targets
-  std::string column{};        // wire name of the column
+  std::int64_t token = -1;     // position in the datum's targets; of a token id, in its tokens
+  std::string column{};        // the field's name, or a tensor's name on the wire
   std::string value{};         // the offending value, printed
 };
 
 class error : public std::runtime_error {
  public:
   error(errc kind, const std::string& sentence, error_details details = {})
-      : std::runtime_error("gradwire: " + sentence), kind_(kind), details_(static_cast<error_details&&>(details)) {}
+      : std::runtime_error(std::string("gradwire: ").append(sentence)),
+        kind_(kind),
+        details_(static_cast<error_details&&>(details)) {}
 
   errc kind() const noexcept { return kind_; }
   const error_details& details() const noexcept { return details_; }

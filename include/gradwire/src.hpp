@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code of the trainer side, compiled once: include this in exactly one .cpp of a program whose every file is
 // compiled with GRADWIRE_SEPARATE_COMPILATION defined. Without that definition this header does nothing that is needed.
-// The embedded trainer comes with it where Eigen is on the include path, as it is with gradwire::loopback.
+// The embedded trainer comes with it where GRADWIRE_WITH_LOOPBACK is defined, as the target gradwire::loopback does.
 #pragma once
 
 #include <gradwire/trainer.hpp>
@@ -24,7 +24,7 @@
 #include <gradwire/transport/impl/runtime.hpp>
 #include <gradwire/transport/impl/server_text.hpp>
 
-#if __has_include(<Eigen/Core>)
+#ifdef GRADWIRE_WITH_LOOPBACK  // defined by the CMake target gradwire::loopback
 #include <gradwire/loopback/impl/model_config.hpp>
 #include <gradwire/loopback/impl/server.hpp>
 #include <gradwire/loopback/impl/tokenizer.hpp>

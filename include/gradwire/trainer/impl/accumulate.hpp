@@ -66,6 +66,11 @@ GRADWIRE_DECL shared<const batch_state> join_batches(std::span<const shared<cons
         std::memcpy(column->data, source.data, bytes);
       } else {
         append_rows(*part->shape, source, *whole->shape, sequence, group, level, bytes, *column);
+        if (source.response_rows) {  // rows whose prompt has no values of its own stay known as such
+          for (std::size_t s = 0; s < part->shape->sequences(); ++s)
+            if (source.response_rows->data[s] != std::byte{0})
+              mark_response_row(*column, sequence + s, whole->shape->sequences());
+        }
       }
       sequence += part->shape->sequences();
       group += part->shape->groups();
