@@ -208,6 +208,62 @@ BOOST_AUTO_TEST_CASE(the_largest_tokens_are_selected) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(two_selections_do_not_disturb_each_other) {
+  const auto data = make_batch(5);
+  const auto count = [](const auto& x, double f) {
+    return sum_over_sequences(sum_over_tokens_unweighted(where(top_fraction_over_batch(x, f), 1 + 0 * logprobs, 0)));
+  };
+  const auto value = [&](const auto& loss) { return value_and_gradient(loss, wrt(logprobs), at(data)).loss; };
+  const double few = value(count(logprobs, 0.2)), many = value(count(-ref_logprobs, 0.5));
+  BOOST_TEST(few < many);
+  BOOST_TEST(value(count(logprobs, 0.2) + 1000 * count(-ref_logprobs, 0.5)) == few + 1000 * many);
+}
+
+BOOST_AUTO_TEST_CASE(sequences_without_a_weight_are_no_values_of_a_group) {
+  const auto data = make_batch(11, 3, 3, false);
+  auto w = rows_of(data);
+  for (std::size_t s = 0; s < w.size(); ++s)
+    for (auto& x : w[s]) x = s == 4 ? 0 : 1;
+  auto poisoned = rows_of(data);
+  for (auto& x : poisoned[4]) x = std::numeric_limits<double>::quiet_NaN();
+  const auto clean = with(weights = w, data);
+  const auto score = mean_over_tokens(logprobs);
+  const auto loss = mean_over_groups(square(mean_over_group(log(0 - score))));
+  const auto result = value_and_gradient(loss, wrt(logprobs), at(clean));
+  double expected = 0;
+  for (std::size_t g = 0; g < 3; ++g) {
+    double mean = 0, n = 0;
+    for (std::size_t s = 3 * g; s < 3 * g + 3; ++s) {
+      if (s == 4) continue;
+      double sum = 0;
+      for (double x : clean.column(logprobs)[s]) sum += x;
+      mean += std::log(-sum / static_cast<double>(clean.shape().length[s]));
+      ++n;
+    }
+    expected += mean / n * (mean / n) / 3;
+  }
+  BOOST_TEST(result.loss == expected, boost::test_tools::tolerance(1e-12));
+  const auto dirty = value_and_gradient(loss, wrt(logprobs), at(with(logprobs = poisoned, clean)));
+  BOOST_TEST(dirty.loss == result.loss);
+  for (double g : dirty.slope[4]) BOOST_TEST(g == 0);
+}
+
+BOOST_AUTO_TEST_CASE(an_overflowing_ratio_with_no_advantage_is_nothing) {
+  const datum d{prompt(std::vector<int>{1}) + response(std::vector<int>{2, 3}), logprobs = {-0.5, -95.0},
+                old_logprobs = {-95.0, -0.5}, ref_logprobs = {-0.5, -95.0}, advantage = 0.0};
+  const auto result = value_and_gradient(grpo{}, wrt(logprobs), at(batch{d}));
+  BOOST_TEST(result.loss == 0);
+  for (float g : result.slope[0]) BOOST_TEST(g == 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_is_refused) {
+  const auto pairs = make_batch(12), groups = make_batch(13, 3, 2, false);
+  const auto is_data_error = [](const error& e) { return e.kind() == errc::data; };
+  BOOST_CHECK_EXCEPTION(value_and_gradient(dpo{}, wrt(logprobs), at(groups)), error, is_data_error);
+  writable_column<double> other(groups.layout_handle(), extent::token);
+  BOOST_CHECK_EXCEPTION(value_and_gradient(sft_nll{}, wrt(logprobs), at(pairs), into(other)), error, is_data_error);
+}
+
 BOOST_AUTO_TEST_CASE(positions_and_extremes_are_seen) {
   const auto data = make_batch(6);
   const auto result = evaluate(objective(mean_over_all_tokens(logprobs * terminals::position),

@@ -424,7 +424,8 @@ BOOST_AUTO_TEST_CASE(samples_and_their_logprobs) {
              boost::test_tools::per_element());
   // a base model can be sampled too
   auto untrained = b.service.create_sampling_client({.base_model = b.server.model()}).result();
-  BOOST_TEST(untrained.sample(question, {.max_tokens = 2}).result().tokens == 2u);
+  const auto sampled = untrained.sample(question, {.max_tokens = 2, .seed = 1}).result().tokens;  // 1: it drew the end of text
+  BOOST_TEST((sampled == 1u || sampled == 2u));
 }
 
 BOOST_AUTO_TEST_CASE(the_servers_policy_losses_agree_with_the_formula) {

@@ -165,7 +165,7 @@ constexpr auto divide_or_zero(const A& a, const B& b) { return make_node<divide_
 // The value, without a gradient.
 template <expression X> constexpr auto stop_gradient(const X& x) { return make_node<stop_gradient_op>(x); }
 
-// let<"ratio">(x): x under a name. It is evaluated once, explain() prints it by name, and a dump has it as a column.
+// let<"ratio">(x): x under a name, evaluated once.
 template <fixed_string Name, expression X>
 constexpr auto let(const X& x) { return make_node<let_op<Name>>(x); }
 

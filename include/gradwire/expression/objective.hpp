@@ -101,7 +101,7 @@ constexpr auto operator*(const O& o, N scale) {
   return scale * o;
 }
 
-// Lints are errors that a formula may lift by name, at the place: allow<lint::k1_as_loss>(x).
+// A named exception to a lint, at the place: allow<lint::k1_as_loss>(x). It changes no number.
 enum class lint : unsigned char { k1_as_loss, no_gradient, role_difference };
 
 template <lint Lint>

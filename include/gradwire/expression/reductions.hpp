@@ -29,7 +29,9 @@ struct counted_sum {};   // Σ x over the elements that have any w ≠ 0
 struct largest {};       // max x over w ≠ 0, or over the counted elements
 struct smallest {};
 template <int Role>
-struct role_sum {};  // Σ x over the sequences of a pair's role: 1 chosen, 2 rejected
+struct role_sum {
+  static constexpr int role = Role;
+};  // Σ x over the sequences of a pair's role: 1 chosen, 2 rejected
 
 template <extent From, extent To, class Kind>
 struct reduce_op {
@@ -108,8 +110,14 @@ template <all_masked Empty = all_masked::excluded, expression X> constexpr auto 
   else
     return divide_or_zero(sum_over_sequences(x), terminals::counted_sequences);
 }
-template <expression X> constexpr auto max_over_sequences(const X& x) { return formula::reduce<extent::sequence, extent::batch, largest>(as_expression(x)); }
-template <expression X> constexpr auto min_over_sequences(const X& x) { return formula::reduce<extent::sequence, extent::batch, smallest>(as_expression(x)); }
+template <expression X> constexpr auto max_over_sequences(const X& x) {
+  static_assert(X::level == extent::sequence, "gradwire: max_over_sequences takes one value a sequence; reduce tokens with max_over_tokens(...) first");
+  return formula::reduce<extent::sequence, extent::batch, largest>(as_expression(x));
+}
+template <expression X> constexpr auto min_over_sequences(const X& x) {
+  static_assert(X::level == extent::sequence, "gradwire: min_over_sequences takes one value a sequence; reduce tokens with min_over_tokens(...) first");
+  return formula::reduce<extent::sequence, extent::batch, smallest>(as_expression(x));
+}
 
 template <operand X> constexpr auto sum_over_all_tokens(const X& x) { return sum_over_sequences(sum_over_tokens(x)); }
 template <operand X> constexpr auto mean_over_all_tokens(const X& x) { return divide_or_zero(sum_over_all_tokens(x), terminals::total_weight); }
@@ -120,9 +128,15 @@ template <operand X> constexpr auto min_over_all_tokens(const X& x) { return min
 template <expression X> constexpr auto sum_over_group(const X& x) {
   static_assert(X::level >= extent::sequence, "gradwire: the expression is still per token; reduce it with mean_over_tokens(...) or sum_over_tokens(...) first");
   static_assert(X::level == extent::sequence, "gradwire: the expression is already reduced over the sequences of a group");
-  return formula::reduce<extent::sequence, extent::group, plain_sum>(as_expression(x));
+  using kind = std::conditional_t<formula::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
+  return formula::reduce<extent::sequence, extent::group, kind>(as_expression(x));
 }
-template <expression X> constexpr auto mean_over_group(const X& x) { return sum_over_group(x) / terminals::group_size; }
+template <expression X> constexpr auto mean_over_group(const X& x) {
+  if constexpr (formula::reduced_over_tokens<expression_of<X>>)
+    return divide_or_zero(sum_over_group(x), terminals::counted_size);
+  else
+    return sum_over_group(x) / terminals::group_size;
+}
 template <expression X> constexpr auto chosen(const X& x) {
   static_assert(X::level == extent::sequence, "gradwire: chosen(...) picks a per-sequence value of a pair; reduce tokens with sum_over_tokens(...) first");
   return formula::reduce<extent::sequence, extent::group, role_sum<1>>(as_expression(x));

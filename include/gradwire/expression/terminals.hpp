@@ -13,6 +13,7 @@ enum class shape_value : unsigned char {
   weight_count,       // per sequence: number of w ≠ 0
   sequence_length,    // per sequence: number of targets
   group_size,         // per group: sequences of the group
+  counted_size,       // per group: of these, with any w ≠ 0
   total_weight,       // batch: Σ Σ w
   total_count,        // batch: number of w ≠ 0
   sequence_count,     // batch
@@ -34,6 +35,7 @@ inline constexpr terminal<shape_value::weight_sum, extent::sequence> weight_sum{
 inline constexpr terminal<shape_value::weight_count, extent::sequence> weight_count{};
 inline constexpr terminal<shape_value::sequence_length, extent::sequence> sequence_length{};
 inline constexpr terminal<shape_value::group_size, extent::group> group_size{};
+inline constexpr terminal<shape_value::counted_size, extent::group> counted_size{};
 inline constexpr terminal<shape_value::total_weight, extent::batch> total_weight{};
 inline constexpr terminal<shape_value::total_count, extent::batch> total_count{};
 inline constexpr terminal<shape_value::sequence_count, extent::batch> sequence_count{};

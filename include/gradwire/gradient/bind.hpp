@@ -110,7 +110,8 @@ void fill_constants(const constant& c, Table& table) {
   using key = bound_constant<Scope, Offset>;
   if constexpr (std::is_base_of_v<constant_slot<key>, Table>) {
     auto& slot = static_cast<constant_slot<key>&>(table);
-    if (slot.known && !(slot.value == c.value)) two_constants(Scope.data);
+    if (slot.known && !(slot.value == c.value || (slot.value != slot.value && c.value != c.value)))
+      two_constants(Scope.data);
     slot.value = c.value;
     slot.known = true;
   }

@@ -3,6 +3,7 @@
 // A sentence is a literal, so what varies goes into the name of an undefined template, which the next error prints.
 #pragma once
 
+#include <gradwire/datum/fields.hpp>
 #include <gradwire/gradient/plan.hpp>
 
 namespace gradwire::inline v0 {
@@ -82,7 +83,12 @@ struct check_loss {
                                    : !active<Loss, Variable>         ? verdict::no_gradient
                                    : missing::size != 0              ? verdict::missing_fields
                                                                      : verdict::fine;
-  static constexpr bool ok = found == verdict::fine;
+  static constexpr bool takes_variable =
+      Variable::level <= extent::token && !std::is_same_v<Variable, detail::weights_field>;
+  static constexpr bool ok = found == verdict::fine && takes_variable;
+  static_assert(takes_variable,
+                "gradwire: wrt(...) takes a field that is per token or per candidate, and not the weights, which every "
+                "reduction reads");
   static_assert(found != verdict::per_candidate,
                 "gradwire: the loss is still per candidate; reduce it with sum_over_candidates(...) first");
   static_assert(

@@ -57,12 +57,23 @@ inline bool takes_part(Context& c, place at) {
       return c.counted(at.s);
     else
       return c.group_counted(at.g);
-  } else if constexpr (requires { []<int Role>(role_sum<Role>*) {}(static_cast<kind*>(nullptr)); }) {
-    return []<int Role>(role_sum<Role>*, auto role) { return role == Role; }(static_cast<kind*>(nullptr),
-                                                                             c.shape.role[at.s]);
+  } else if constexpr (requires { kind::role; }) {
+    return c.shape.role[at.s] == kind::role &&
+           (!reduced_over_tokens<typename crossing_traits<C>::body> || c.counted(at.s));
   } else {
     return true;
   }
+}
+
+// A value that comes from tokens is no value where there are none.
+template <class C, class Context>
+inline bool has_tokens([[maybe_unused]] Context& c, [[maybe_unused]] place at) {
+  if constexpr (!reduced_over_tokens<typename crossing_traits<C>::body>)
+    return true;
+  else if constexpr (crossing_traits<C>::from == extent::sequence)
+    return c.counted(at.s);
+  else
+    return c.group_counted(at.g);
 }
 
 template <class C, class Context>
@@ -77,7 +88,8 @@ template <class C, class Context>
     return f.template at<body>().value.v;
   };
   if constexpr (traits::coupled) {
-    for_each_place<traits::from>(c, [&](place at) { out[at.template index<traits::from>()] = value_at(at); });
+    for_each_place<traits::from>(
+        c, [&](place at) { out[at.template index<traits::from>()] = has_tokens<C>(c, at) ? value_at(at) : 0.0; });
     couple_values<C>(c, out);
   } else {
     using kind = typename traits::op::kind;
@@ -159,7 +171,7 @@ template <class C, class Context>
   if constexpr (traits::coupled) {
     couple_adjoints<C>(c, c.array.template of<C>().adjoint);
     propagate<typename traits::body, traits::from>(
-        c, [&](place at) { return adjoint[at.template index<traits::from>()]; });
+        c, [&](place at) { return has_tokens<C>(c, at) ? adjoint[at.template index<traits::from>()] : 0.0; });
   } else {
     propagate<typename traits::body, traits::from>(
         c, [&](place at) { return takes_part<C>(c, at) ? adjoint[at.template index<traits::to>()] : 0.0; });

@@ -17,6 +17,7 @@ struct array_slot {
   double* value = nullptr;
   double* adjoint = nullptr;
   double* order = nullptr;  // of a coupled reduction: a permutation and scratch, two values an element
+  double* store = nullptr;  // of a selection over the batch: the value of every token, -inf where it is masked
 };
 template <class List>
 struct arrays;
@@ -59,13 +60,18 @@ struct context {
   bool far = false;                             // are the columns larger than a cache that is near?
   std::size_t first_group = 0, last_group = 0;  // of the part of the batch that is worked on
   value_type* slope = nullptr;
-  double* store = nullptr;  // token values of a selection over the batch
 
   bool counted(std::size_t s) const { return batch.weight_count()[s] != 0; }
   bool group_counted(std::size_t g) const {
     for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s)
       if (counted(s)) return true;
     return false;
+  }
+
+  double counted_in(std::size_t g) const {
+    double n = 0;
+    for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s) n += counted(s);
+    return n;
   }
 
   // The value of a coarse leaf at a place.
@@ -78,6 +84,7 @@ struct context {
       if constexpr (what == shape_value::sequence_length) return static_cast<double>(shape.length[at.s]);
       if constexpr (what == shape_value::group_size)
         return static_cast<double>(shape.group_begin[at.g + 1] - shape.group_begin[at.g]);
+      if constexpr (what == shape_value::counted_size) return counted_in(at.g);
       if constexpr (what == shape_value::total_weight) return batch.total_weight();
       if constexpr (what == shape_value::total_count) return batch.total_count();
       if constexpr (what == shape_value::sequence_count) return static_cast<double>(shape.sequences());

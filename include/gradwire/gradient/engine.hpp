@@ -135,12 +135,13 @@ class engine {
       const double fraction = []<class X, class F>(node<top_threshold_op, X, F>*, Context& c) {
         return c.template load<F>(place{});
       }(static_cast<C*>(nullptr), c_);
+      double* const values = c_.array.template of<C>().store;
       std::size_t n = 0;  // the unmasked values to the front
       for (std::size_t i = 0; i < c_.shape.padded(); ++i)
-        if (c_.store[i] != -__builtin_inf()) c_.store[n++] = c_.store[i];
+        if (values[i] != -__builtin_inf()) values[n++] = values[i];
       auto k = static_cast<std::size_t>(fraction * static_cast<double>(n));
       k = k < 1 ? 1 : k > n ? n : k;
-      c_.array.template of<C>().value[0] = n ? kth_largest(c_.store, n, k) : __builtin_inf();
+      c_.array.template of<C>().value[0] = n ? kth_largest(values, n, k) : __builtin_inf();
     }
   }
 

@@ -17,16 +17,23 @@ struct array_size {  // of a reduction: values, adjoints, and for sorting a perm
            : to == extent::group                          ? shape.groups()
                                                           : 1;
   }
-  static std::size_t total(const layout& shape) { return (crossing_traits<F>::coupled ? 4 : 2) * elements(shape); }
+  static constexpr bool selects = crossing_traits<F>::coupled && crossing_traits<F>::from == extent::token;
+  static std::size_t total(const layout& shape) {
+    return (crossing_traits<F>::coupled ? 4 : 2) * elements(shape) + (selects ? shape.padded() : 0);
+  }
   static void place(array_slot<F>& slot, double* memory, const layout& shape) {
-    slot = {memory, memory + elements(shape), memory + 2 * elements(shape)};
+    slot = {memory, memory + elements(shape), memory + 2 * elements(shape), nullptr};
+    if constexpr (selects) {
+      slot.store = memory + 4 * elements(shape);
+      for (std::size_t i = 0; i < shape.padded(); ++i) slot.store[i] = -__builtin_inf();
+    }
   }
 };
 template <class E>
 struct array_size<import_of<E>> {
   static std::size_t total(const layout& shape) { return shape.sequences(); }
   static void place(array_slot<import_of<E>>& slot, double* memory, const layout&) {
-    slot = {nullptr, memory, nullptr};
+    slot = {nullptr, memory, nullptr, nullptr};
   }
 };
 
@@ -37,11 +44,6 @@ std::size_t array_doubles(list<Fs...>, const layout& shape) {
 template <class... Fs>
 void place_arrays(list<Fs...>, arrays<list<Fs...>>& all, double* memory, const layout& shape) {
   ((array_size<Fs>::place(all.template of<Fs>(), memory, shape), memory += array_size<Fs>::total(shape)), ...);
-}
-
-template <class... Cs>
-constexpr bool selects(list<Cs...>) {
-  return ((crossing_traits<Cs>::coupled && crossing_traits<Cs>::from == extent::token) || ...);
 }
 
 }  // namespace formula

@@ -63,12 +63,15 @@ struct coupling<node<within_op<Field>, X>> {
   static void share(Context& c, double* x, double* order) {
     const auto* key = c.batch.data(Field{});
     const std::size_t n = c.shape.sequences();
-    sort_indices(order, n,
-                 [&](std::size_t i, std::size_t j) { return key[i] < key[j] || (key[i] == key[j] && i < j); });
+    const auto is_nan = [&](std::size_t i) { return key[i] != key[i]; };  // of a masked sequence: a part of their own
+    const auto same = [&](std::size_t i, std::size_t j) { return key[i] == key[j] || (is_nan(i) && is_nan(j)); };
+    sort_indices(order, n, [&](std::size_t i, std::size_t j) {
+      return same(i, j) ? i < j : !is_nan(i) && (is_nan(j) || key[i] < key[j]);
+    });
     for (std::size_t begin = 0, end; begin < n; begin = end) {
       double sum = 0;
       const auto first = static_cast<std::size_t>(order[begin]);
-      for (end = begin; end < n && key[static_cast<std::size_t>(order[end])] == key[first]; ++end)
+      for (end = begin; end < n && same(static_cast<std::size_t>(order[end]), first); ++end)
         sum += x[static_cast<std::size_t>(order[end])];
       for (std::size_t i = begin; i < end; ++i) x[static_cast<std::size_t>(order[i])] = sum;
     }

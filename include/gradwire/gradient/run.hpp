@@ -42,6 +42,34 @@ struct every_formula<plan<Root, list<Metrics...>, Variable>> {
   using type = decltype(all(typename plan<Root, list<Metrics...>, Variable>::crossings{}));
 };
 
+[[noreturn, gnu::noinline, gnu::cold]] inline void wrong_buffer() {
+  throw error(errc::data, "into(buffer): the buffer was made for a batch of another shape, or for another extent");
+}
+inline void check_buffer(const layout& buffer, extent level, const layout& shape, extent wanted) {
+  if (&buffer == &shape && level == wanted) return;
+  bool same = level == wanted && buffer.sequences() == shape.sequences() && buffer.candidates() == shape.candidates();
+  for (std::size_t s = 0; same && s < shape.sequences(); ++s) same = buffer.length[s] == shape.length[s];
+  if (!same) wrong_buffer();
+}
+
+// chosen(…) and rejected(…) need one of each in every group.
+template <class... Cs>
+constexpr bool picks_roles(list<Cs...>) {
+  return (requires { crossing_traits<Cs>::op::kind::role; } || ...);
+}
+[[noreturn, gnu::noinline, gnu::cold]] inline void no_pair(const layout& shape, std::size_t g) {
+  detail::data_error({.datum = static_cast<std::int64_t>(shape.group_begin[g])},
+                     {"the loss compares chosen with rejected, and group ", g,
+                      " is no pair; make it with group(chosen(a), rejected(b))"});
+}
+inline void check_pairs(const layout& shape) {
+  for (std::size_t g = 0; g < shape.groups(); ++g) {
+    int of[3] = {};
+    for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s) ++of[shape.role[s]];
+    if (of[chosen_role] != 1 || of[rejected_role] != 1) no_pair(shape, g);
+  }
+}
+
 template <class Batch>
 void check_weights(const Batch& batch, bool per_sequence) {
   double total = 0;
@@ -53,7 +81,7 @@ void check_weights(const Batch& batch, bool per_sequence) {
     total += sum;
     if (per_sequence && !(sum > 0)) bad_weight_sum(s, sum);
   }
-  if (any && !(total > 0)) bad_weight_sum(0, total);
+  if (any && !(total > 0)) bad_weight_sum(std::size_t(-1), total);
 }
 
 // The numbers of loss and metrics are counted through, so that none share a place by accident.
@@ -110,29 +138,25 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   using context_type = context<plan_type, Batch, table, arrays<array_keys>, Isa>;
 
   const layout& shape = batch.shape();
+  if constexpr (picks_roles(typename plan_type::crossings{})) check_pairs(shape);
   if constexpr (reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>)
     check_weights(batch, reads_shape<shape_value::weight_sum, formulas>);
 
   context_type c{
-      batch, shape,          {},      {},     {}, plan_type::passes == 1 && shape.padded() * sizeof(T) > far_bytes,
-      0,     shape.groups(), nullptr, nullptr};
+      batch, shape,          {},     {}, {}, plan_type::passes == 1 && shape.padded() * sizeof(T) > far_bytes,
+      0,     shape.groups(), nullptr};
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)
     for (std::size_t g = 0; g < shape.groups(); ++g) c.totals.counted_groups += c.group_counted(g);
 
   const std::size_t doubles = array_doubles(array_keys{}, shape);
-  constexpr bool needs_store = selects(typename plan_type::crossings{});
   workspace local;
   const scratch_t own_scratch{local};
   const auto& scratch = option<is_scratch>(options..., own_scratch);
-  double* memory = scratch.memory.take(doubles + (needs_store ? shape.padded() : 0));
+  double* memory = scratch.memory.take(doubles);
   __builtin_memset(memory, 0, doubles * sizeof(double));
   place_arrays(array_keys{}, c.array, memory, shape);
-  if constexpr (needs_store) {
-    c.store = memory + doubles;
-    for (std::size_t i = 0; i < shape.padded(); ++i) c.store[i] = -__builtin_inf();
-  }
 
   const serial_executor serial;
   const on_t<serial_executor> on_this_thread{serial};
@@ -145,6 +169,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   const no_option nowhere;
   const auto& target = option<is_into>(options..., nowhere);
   if constexpr (is_into<std::remove_cvref_t<decltype(target)>>::value) {
+    check_buffer(target.buffer.shape(), target.buffer.level(), shape, Variable::level);
     run(target.buffer);
     result.slope = writable_column<T>(target.buffer);
   } else {

@@ -99,7 +99,7 @@ struct sweep {
     const V x = st.f.template at<body_of<C>>().value;
     if constexpr (crossing_traits<C>::coupled) {  // a selection over the batch needs every value
       for (int i = 0; i < V::width; ++i)
-        st.c.store[b.element() + static_cast<std::size_t>(i)] =
+        st.c.array.template of<C>().store[b.element() + static_cast<std::size_t>(i)] =
             b.unmasked[i] ? static_cast<double>(x[i]) : -__builtin_inf();
     } else if constexpr (std::is_same_v<kind_t<C>, weighted_sum>) {
       st.collected.template of<C>().add(x * b.w, b.unmasked);

@@ -97,6 +97,11 @@ template <class C, class Context, class Frame, class Use>
   using nodes = program<list<body>, extent::candidate>;
   using inputs =
       typename filter<is_input<typename Context::plan::variable, extent::candidate>::template test, nodes>::type;
+  static_assert(
+      inputs::size == 0 || (inputs::size == 1 && contains<typename Context::plan::variable, inputs> &&
+                            Context::plan::variable::level == extent::candidate),
+      "gradwire: inside sum_over_candidates(...) the only value with a gradient may be the per-candidate field in "
+      "wrt(...); move what is per token or coarser out of the sum, or stop_gradient(...) it");
   const std::size_t plane = c.shape.padded();
   for (std::size_t k = 0; k < c.shape.candidates(); ++k) {
     frame<V, inputs, nodes> f;

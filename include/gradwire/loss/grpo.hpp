@@ -17,7 +17,8 @@ struct grpo {
   constexpr auto operator()() const {
     using namespace fields;
     auto ratio = let<"ratio">(exp(logprobs - old_logprobs));
-    auto gain = min(ratio * advantage, clamp(ratio, 1 - clip, 1 + clip) * advantage);
+    // min(r·A, clip(r)·A), written so that A = 0 is 0 also where r overflows
+    auto gain = where(advantage < 0, max(ratio, 1 - clip), min(ratio, 1 + clip)) * advantage;
     auto kl = let<"kl">(k3(logprobs, ref_logprobs));
     return objective(mean_over_sequences(mean_over_tokens(beta * kl - gain)),
                      metric<"kl">(mean_over_all_tokens(kl)),

@@ -16,7 +16,7 @@ struct gspo {
   constexpr auto operator()() const {
     using namespace fields;
     auto ratio = let<"sequence_ratio">(exp(mean_over_tokens(logprobs - old_logprobs)));
-    auto gain = min(ratio * advantage, clamp(ratio, 1 - clip, 1 + clip) * advantage);
+    auto gain = where(advantage < 0, max(ratio, 1 - clip), min(ratio, 1 + clip)) * advantage;
     return objective(mean_over_sequences(-gain), metric<"clip_fraction">(mean_over_sequences(abs(ratio - 1) > clip)));
   }
 };

@@ -19,7 +19,7 @@ struct gspo_token {
     using namespace fields;
     auto sequence_ratio = let<"sequence_ratio">(exp(mean_over_tokens(logprobs - old_logprobs)));
     auto ratio = let<"ratio">(stop_gradient(sequence_ratio) * exp(logprobs - stop_gradient(logprobs)));
-    auto gain = min(ratio * token_advantage, clamp(ratio, 1 - clip, 1 + clip) * token_advantage);
+    auto gain = where(token_advantage < 0, max(ratio, 1 - clip), min(ratio, 1 + clip)) * token_advantage;
     return objective(mean_over_sequences(mean_over_tokens(-gain)),
                      metric<"clip_fraction">(mean_over_sequences(abs(sequence_ratio - 1) > clip)));
   }
