@@ -8,7 +8,8 @@
 
 #include <gradwire/trainer/impl/batch_messages.hpp>
 #include <gradwire/trainer/model.hpp>
-#include <gradwire/trainer/training_core.hpp>
+#include <gradwire/trainer/results.hpp>
+#include <gradwire/trainer/server_loss.hpp>
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/outcome.hpp>
 #include <gradwire/wire/protobuf.hpp>
