@@ -9,7 +9,9 @@
 #include <utility>
 
 #include <gradwire/trainer/impl/training_core.hpp>
-#include <gradwire/trainer/service_client.hpp>
+#include <gradwire/trainer/options.hpp>
+#include <gradwire/trainer/training_client.hpp>
+#include <gradwire/transport/endpoint.hpp>
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/outcome.hpp>
 #include <gradwire/wire/path.hpp>

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include <gradwire/trainer/impl/sampling_client.hpp>
 #include <gradwire/trainer/impl/service_call.hpp>
 #include <gradwire/trainer/service_client.hpp>
 #include <gradwire/transport/runtime.hpp>
