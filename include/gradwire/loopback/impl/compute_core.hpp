@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <gradwire/error.hpp>
 #include <gradwire/loopback/compute/product_eigen.hpp>
 #include <gradwire/loopback/compute/product_xtensor.hpp>
 #include <gradwire/loopback/engine.hpp>
