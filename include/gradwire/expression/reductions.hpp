@@ -29,9 +29,9 @@ struct counted_sum {};   // Σ x over the elements that have any w ≠ 0
 struct largest {};       // max x over w ≠ 0, or over the counted elements
 struct smallest {};
 template <int Role>
-struct role_sum {
+struct role_sum {  // Σ x over the sequences of a pair's role: 1 chosen, 2 rejected
   static constexpr int role = Role;
-};  // Σ x over the sequences of a pair's role: 1 chosen, 2 rejected
+};
 
 template <extent From, extent To, class Kind>
 struct reduce_op {
@@ -46,50 +46,31 @@ enum class all_masked : bool { excluded, counts };
 
 namespace formula {
 
-template <class X>
-consteval void check_token_reduction() {
-  static_assert(X::level <= extent::token || !reduced_over_tokens<X>,
-                "gradwire: a reduction over tokens takes a per-token expression; this one is already reduced over "
-                "tokens. Combine sequences with mean_over_sequences(...) instead");
-  static_assert(X::level != extent::candidate,
-                "gradwire: the expression is per candidate; reduce it with sum_over_candidates(...) first");
-}
-
 template <extent From, extent To, class Kind, class X>
 constexpr auto reduce(const X& x) {
   return node<reduce_op<From, To, Kind>, X>{x};
 }
 
+template <class Kind, class X>
+constexpr auto reduce_tokens(const X& x) {
+  static_assert(X::level <= extent::token || !reduced_over_tokens<X>,
+                "gradwire: a reduction over tokens takes a per-token expression; this one is already reduced over "
+                "tokens. Combine sequences with mean_over_sequences(...) instead");
+  static_assert(X::level != extent::candidate,
+                "gradwire: the expression is per candidate; reduce it with sum_over_candidates(...) first");
+  return reduce<extent::token, extent::sequence, Kind>(x);
+}
+
 }  // namespace formula
 
 // clang-format off
-template <operand X> constexpr auto sum_over_tokens(const X& x) {
-  using E = expression_of<X>;
-  formula::check_token_reduction<E>();
-  return formula::reduce<extent::token, extent::sequence, weighted_sum>(as_expression(x));
-}
-template <operand X> constexpr auto sum_over_positions(const X& x) {
-  using E = expression_of<X>;
-  formula::check_token_reduction<E>();
-  return formula::reduce<extent::token, extent::sequence, plain_sum>(as_expression(x));
-}
-template <operand X> constexpr auto sum_over_tokens_unweighted(const X& x) {
-  using E = expression_of<X>;
-  formula::check_token_reduction<E>();
-  return formula::reduce<extent::token, extent::sequence, unit_sum>(as_expression(x));
-}
+template <operand X> constexpr auto sum_over_tokens(const X& x) { return formula::reduce_tokens<weighted_sum>(as_expression(x)); }
+template <operand X> constexpr auto sum_over_positions(const X& x) { return formula::reduce_tokens<plain_sum>(as_expression(x)); }
+template <operand X> constexpr auto sum_over_tokens_unweighted(const X& x) { return formula::reduce_tokens<unit_sum>(as_expression(x)); }
 template <operand X> constexpr auto mean_over_tokens(const X& x) { return divide_or_zero(sum_over_tokens(x), terminals::weight_sum); }
 template <operand X> constexpr auto mean_over_tokens_by_count(const X& x) { return divide_or_zero(sum_over_tokens(x), terminals::weight_count); }
-template <operand X> constexpr auto max_over_tokens(const X& x) {
-  using E = expression_of<X>;
-  formula::check_token_reduction<E>();
-  return formula::reduce<extent::token, extent::sequence, largest>(as_expression(x));
-}
-template <operand X> constexpr auto min_over_tokens(const X& x) {
-  using E = expression_of<X>;
-  formula::check_token_reduction<E>();
-  return formula::reduce<extent::token, extent::sequence, smallest>(as_expression(x));
-}
+template <operand X> constexpr auto max_over_tokens(const X& x) { return formula::reduce_tokens<largest>(as_expression(x)); }
+template <operand X> constexpr auto min_over_tokens(const X& x) { return formula::reduce_tokens<smallest>(as_expression(x)); }
 
 template <expression X> constexpr auto sum_over_candidates(const X& x) {
   static_assert(X::level == extent::candidate, "gradwire: sum_over_candidates takes a per-candidate expression; this one is coarser");

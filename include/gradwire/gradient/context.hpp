@@ -40,10 +40,6 @@ struct place {
   }
 };
 
-struct shape_totals {
-  double counted_groups = 0;
-};
-
 template <class Plan_, class Batch_, class Table, class Arrays, class Isa_>
 struct context {
   using plan = Plan_;
@@ -56,7 +52,7 @@ struct context {
   const layout& shape;
   Table constants;
   Arrays array;
-  shape_totals totals;
+  double counted_groups = 0;  // groups with any w ≠ 0
   bool far = false;                             // are the columns larger than a cache that is near?
   std::size_t first_group = 0, last_group = 0;  // of the part of the batch that is worked on
   value_type* slope = nullptr;
@@ -90,7 +86,7 @@ struct context {
       if constexpr (what == shape_value::sequence_count) return static_cast<double>(shape.sequences());
       if constexpr (what == shape_value::counted_sequences) return static_cast<double>(batch.counted_sequences());
       if constexpr (what == shape_value::group_count) return static_cast<double>(shape.groups());
-      if constexpr (what == shape_value::counted_groups) return totals.counted_groups;
+      if constexpr (what == shape_value::counted_groups) return counted_groups;
     } else if constexpr (requires { E::wire_name; }) {
       return static_cast<double>(batch.data(E{})[at.template index<E::level>()]);
     } else if constexpr (Arrays::template has<E>) {

@@ -104,15 +104,19 @@ class engine {
 
   template <class... Cs>
   void batch_values(list<Cs...>) {
-    (value_if<Cs, crossing_traits<Cs>::to == extent::batch>(), ...);
+    (batch_value_of<Cs>(), ...);
   }
   template <class... Cs>
   void coarse_values(list<Cs...>) {
-    (value_if < Cs, !Part || crossing_traits<Cs>::to != extent::batch > (), ...);
+    (coarse_value_of<Cs>(), ...);
   }
-  template <class C, bool Wanted>
-  void value_if() {
-    if constexpr (Wanted) coarse_value<C>(c_);
+  template <class C>
+  void batch_value_of() {
+    if constexpr (crossing_traits<C>::to == extent::batch) coarse_value<C>(c_);
+  }
+  template <class C>
+  void coarse_value_of() {  // a part adds nothing up over the batch
+    if constexpr (!Part || crossing_traits<C>::to != extent::batch) coarse_value<C>(c_);
   }
   void coarse_slopes(list<>) {}
   template <class First, class... Rest>

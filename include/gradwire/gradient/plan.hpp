@@ -8,39 +8,27 @@
 namespace gradwire::inline v0 {
 namespace formula {
 
+template <class...>
+struct operands;
+
 // Every reduction below E, operands first.
 template <class List, class E>
 struct gather_crossings {
   using type = List;
 };
-template <class List, class Op, class A>
-struct gather_crossings<List, node<Op, A>> {
-  using below = typename gather_crossings<List, A>::type;
-  using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, A>>>, tag<below>>::type;
-};
-template <class List, class Op, class A, class B>
-struct gather_crossings<List, node<Op, A, B>> {
-  using below = typename gather_crossings<typename gather_crossings<List, A>::type, B>::type;
-  using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, A, B>>>, tag<below>>::type;
-};
-template <class List, class Op, class A, class B, class C>
-struct gather_crossings<List, node<Op, A, B, C>> {
-  using a = typename gather_crossings<List, A>::type;
-  using type = typename gather_crossings<typename gather_crossings<a, B>::type, C>::type;
-};
-template <class List, class Roots>
-struct gather_all;
 template <class List>
-struct gather_all<List, list<>> {
+struct gather_crossings<List, operands<>> {
   using type = List;
 };
 template <class List, class First, class... Rest>
-struct gather_all<List, list<First, Rest...>> {
-  using type = typename gather_all<typename gather_crossings<List, First>::type, list<Rest...>>::type;
+struct gather_crossings<List, operands<First, Rest...>> {
+  using type = typename gather_crossings<typename gather_crossings<List, First>::type, operands<Rest...>>::type;
 };
-
-template <class...>
-struct operands;
+template <class List, class Op, class... Xs>
+struct gather_crossings<List, node<Op, Xs...>> {
+  using below = typename gather_crossings<List, operands<Xs...>>::type;
+  using type = typename std::conditional_t<is_crossing<Op>, tag<append_once<below, node<Op, Xs...>>>, tag<below>>::type;
+};
 
 // The reductions through which a gradient flows from E to the variable, operands first.
 template <class List, class E, class Variable>
@@ -103,8 +91,8 @@ template <class Root_, class... Metrics, class Variable_>
 struct plan<Root_, list<Metrics...>, Variable_> {
   using root = Root_;
   using variable = Variable_;
-  using loss_crossings = typename gather_all<list<>, list<Root_>>::type;
-  using crossings = typename gather_all<loss_crossings, list<Metrics...>>::type;
+  using loss_crossings = typename gather_crossings<list<>, Root_>::type;
+  using crossings = typename gather_crossings<loss_crossings, operands<Metrics...>>::type;
   using active_crossings = typename gather_active<list<>, Root_, Variable_>::type;
 
   template <class C>

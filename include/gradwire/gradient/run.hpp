@@ -148,7 +148,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)
-    for (std::size_t g = 0; g < shape.groups(); ++g) c.totals.counted_groups += c.group_counted(g);
+    for (std::size_t g = 0; g < shape.groups(); ++g) c.counted_groups += c.group_counted(g);
 
   const std::size_t doubles = array_doubles(array_keys{}, shape);
   workspace local;

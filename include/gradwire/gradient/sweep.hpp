@@ -10,9 +10,6 @@
 namespace gradwire::inline v0 {
 namespace formula {
 
-// ---- the sweep
-// --------------------------------------------------------------------------------------------------------
-
 template <class Context, int Rank, bool Values, bool Slopes>
 struct sweep {
   using types = sweep_plan<typename Context::plan, Rank, Values, Slopes>;
@@ -53,7 +50,7 @@ struct sweep {
   // ---- before a row ----
 
   template <class E>
-  static void import(state& st, auto& coarse) {
+  static void bring_in(state& st, auto& coarse) {
     if constexpr (is_boolean<E>)
       st.f.template at<E>().value = V::mask_type::broadcast(coarse.template at<E>().value);
     else
@@ -63,7 +60,7 @@ struct sweep {
   static void begin_row(list<Is...>, list<Fs...>, list<Cs...>, state& st, [[maybe_unused]] std::size_t g) {
     frame<typename Context::number, list<>, import_nodes> coarse;
     run_coarse(import_nodes{}, coarse, st.c, place{st.s, g});
-    (import <Is>(st, coarse), ...);
+    (bring_in<Is>(st, coarse), ...);
     ((st.row.template of<Fs>() = st.c.batch.data(Fs{}) + st.c.shape.offset[st.s]), ...);
     ((st.adjoints.template of<Cs>() = V::broadcast(static_cast<T>(st.c.array.template of<Cs>().adjoint[st.s]))), ...);
   }
