@@ -99,6 +99,7 @@ else:
     import torch
 
     torch.set_num_threads(threads)
+    torch._dynamo.config.recompile_limit = 1000  # every size and type is compiled, none falls back to eager
     table = formulas(torch.exp, torch.minimum, torch.clamp, torch.nn.functional.logsigmoid,
                      lambda x, segment, count: torch.zeros_like(count).index_add(0, segment, x))
 
