@@ -2,9 +2,10 @@
 """Serves SkyRL's own Tinker-compatible API (JAX backend, CPU) from the installed package, unchanged; called by start_skyrl.
 
 Three processes run this file: the supervisor (below), and with the first argument `api` or `engine` what the package
-runs as `skyrl.tinker.api` and `skyrl.tinker.engine`. Two things of the package do not fit here and are stepped around:
-the API starts its engine through `uv run`, where this runs the same interpreter; and it is declared for Python 3.12
-because pydantic refuses typing.TypedDict before that, so the equal class of typing_extensions stands in on 3.11.
+runs as `skyrl.tinker.api` and `skyrl.tinker.engine`. Three things of the package do not fit here and are stepped around:
+the API starts its engine through `uv run`, where this runs the same interpreter; it is declared for Python 3.12
+because pydantic refuses typing.TypedDict before that, so the equal class of typing_extensions stands in on 3.11; and
+it unpacks its own checkpoints with tarfile's `filter`, which Debian 12's Python 3.11.2 does not know yet.
 """
 import argparse
 import json
@@ -29,6 +30,10 @@ def run_package(role):
         import typing
         import typing_extensions
         typing.TypedDict = typing_extensions.TypedDict
+    import tarfile
+    if not hasattr(tarfile, "data_filter"):
+        extract = tarfile.TarFile.extractall
+        tarfile.TarFile.extractall = lambda self, *args, filter=None, **named: extract(self, *args, **named)
     if role == "engine":
         runpy.run_module("skyrl.tinker.engine", run_name="__main__", alter_sys=True)
         return
