@@ -92,9 +92,9 @@ class subject {
   std::function<double()> kernel(const std::string& loss, const std::string& who, unsigned threads) {
     if (threads > 1 && (!executor_ || executor_->threads() != threads)) executor_.emplace(threads);
     if (who == "library") {
-      if (loss == "grpo") return library(grpo{.clip = parameters.clip, .beta = parameters.beta}, threads);
+      if (loss == "grpo") return library(grpo{.clip = offset{parameters.clip}, .beta = parameters.beta}, threads);
       if (loss == "sft") return library(sft_nll{}, threads);
-      if (loss == "gspo") return library(gspo{.clip = parameters.gspo_clip}, threads);
+      if (loss == "gspo") return library(gspo{.clip = offset{parameters.gspo_clip}}, threads);
       if (loss == "dpo") return library(dpo{.beta = parameters.dpo_beta}, threads);
     }
     using V = bench::simd<T, hand_bytes>;

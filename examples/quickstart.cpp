@@ -37,7 +37,7 @@ struct settings {
   int group_size = 8;  // samples a question
   int grpo_steps = 200;
   double grpo_learning_rate = 1e-3;  // falls to 0 over the steps
-  grpo loss{.clip = 0.2, .beta = 0.02};
+  grpo loss{.clip = offset{0.2}, .beta = 0.02};
 };
 
 constexpr int longest_answer = 5;  // tokens, the end included
@@ -153,13 +153,13 @@ class quickstart {
       const auto result = done.result();
       updated.result();
       tokens += result.tokens;
-      const double kl = result.metric("kl"), clipped = result.metric("clip_fraction");
+      const double kl = result.metric("kl"), clipped = result.metric("out_of_band_frac");
       log_.write({{"phase", "grpo"},
                   {"step", step},
                   {"loss", result.loss},
                   {"reward", mean_reward},
                   {"kl", kl},
-                  {"clip_fraction", clipped}});
+                  {"out_of_band_frac", clipped}});
       bar.show(step, {{"loss", result.loss}, {"reward", mean_reward}, {"KL", kl}, {"clip", clipped}},
                static_cast<double>(tokens) / clock.seconds());
     }

@@ -3,5 +3,9 @@
 #pragma once
 
 #include <gradwire/datum/fields.hpp>
+#include <gradwire/expression/bounds.hpp>
+#include <gradwire/expression/conditional.hpp>
+#include <gradwire/expression/group.hpp>
 #include <gradwire/expression/objective.hpp>
 #include <gradwire/expression/order.hpp>
+#include <gradwire/expression/selection.hpp>

@@ -10,6 +10,7 @@
 //
 #include <gradwire/trainer/impl/accumulate.hpp>
 #include <gradwire/trainer/impl/custom_call.hpp>
+#include <gradwire/trainer/impl/custom_loss.hpp>
 #include <gradwire/trainer/impl/key_exchange.hpp>
 #include <gradwire/trainer/impl/model.hpp>
 #include <gradwire/trainer/impl/model_calls.hpp>

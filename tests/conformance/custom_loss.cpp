@@ -65,7 +65,7 @@ void train(const golden::node& given) {
   auto trainer =
       service.create_training_client_from_state({.path = given["state"].text, .with_optimizer = false}).result();
   auto first = trainer.forward_backward_custom(
-      samples, grpo{.clip = given["clip"].as_double(), .beta = given["kl_beta"].as_double()});
+      samples, grpo{.clip = offset{given["clip"].as_double()}, .beta = given["kl_beta"].as_double()});
   auto second = trainer.forward_backward_custom(pairs, dpo{.beta = given["dpo_beta"].as_double()});
   auto step = trainer.optim_step({.learning_rate = given["learning_rate"].as_double(),
                                   .beta1 = given["beta1"].as_double(),

@@ -64,7 +64,7 @@ def grpo(datums, clip, beta):
             values.append(masked_mean(beta * kl - gain, w))
             kls, clipped, weights = kls + (kl * w).sum(), clipped + (((ratio - 1).abs() > clip) * w).sum(), weights + w.sum()
         value = torch.stack(values).mean()
-        return value, {"loss": value.item(), "kl": (kls / weights).item(), "clip_fraction": (clipped / weights).item()}
+        return value, {"loss": value.item(), "kl": (kls / weights).item(), "out_of_band_frac": (clipped / weights).item()}
     return loss
 
 
@@ -110,10 +110,10 @@ def both_clients_train_from_one_checkpoint():
 
 @check
 def the_losses_and_metrics_are_equal():
-    for loss, names in (("grpo", ("loss", "kl", "clip_fraction")), ("dpo", ("loss", "margin"))):
+    for loss, names in (("grpo", ("loss", "kl", "out_of_band_frac")), ("dpo", ("loss", "margin"))):
         for name in names:
             close(found["gradwire"][loss][name], found["python"][loss][name], 2e-6, f"{loss} {name}")
-    assert 0.1 < found["python"]["grpo"]["clip_fraction"] < 0.9, "the data must reach both sides of the clip"
+    assert 0.1 < found["python"]["grpo"]["out_of_band_frac"] < 0.9, "the data must reach both sides of the clip"
 
 
 @check

@@ -14,10 +14,10 @@ sums over tokens run over w != 0 only.
   sft_nll            - sum(w l) / sum(w) over the whole batch; option reduction "sum": - sum(w l)
   grpo               mean over sequences of mean over tokens (sum(w x) / sum(w)) of x = beta kl - gain,
                      r = exp(l - o), gain = min(r A, clamp(r, 1 - clip, 1 + clip) A), kl = exp(d) - d - 1, d = f - l.
-                     Metrics kl and clip_fraction (|r - 1| > clip): means over all tokens of the batch.
+                     Metrics kl and out_of_band_frac (|r - 1| > clip): means over all tokens of the batch.
                      beta = 0 leaves the kl out: then there is no column ref_logprobs.
   gspo               s = exp(mean over tokens of (l - o)); mean over sequences of - min(s A, clamp(s, 1 -+ clip) A).
-                     Metric clip_fraction: mean over sequences of |s - 1| > clip.
+                     Metric out_of_band_frac: mean over sequences of |s - 1| > clip.
                      Option form "token": s_t = detach(s) exp(l - detach(l)), mean over tokens, then mean over
                      sequences; the advantage may then be per token (token_advantage).
   dpo                z = beta ((sum w l_c - sum w f_c) - (sum w l_r - sum w f_r)), mean over pairs of
@@ -124,7 +124,7 @@ def grpo(b, parameters, options):
     clip, beta = parameters["clip"], parameters["beta"]
     ratio = torch.exp(b["logprobs"] - b["old_logprobs"])
     gain = torch.minimum(ratio * b["advantage"], ratio.clamp(1 - clip, 1 + clip) * b["advantage"])
-    metrics = {"clip_fraction": b.all_tokens(((ratio - 1).abs() > clip).double())}
+    metrics = {"out_of_band_frac": b.all_tokens(((ratio - 1).abs() > clip).double())}
     loss = -gain
     if "ref_logprobs" in b.column:
         d = b["ref_logprobs"] - b["logprobs"]
@@ -139,16 +139,16 @@ def grpo(b, parameters, options):
 def gspo(b, parameters, options):
     clip = parameters["clip"]
     s = torch.exp(b.tokens(b["logprobs"] - b["old_logprobs"]))
-    clip_fraction = ((s - 1).abs() > clip).double().mean()
+    out_of_band_frac = ((s - 1).abs() > clip).double().mean()
     if options.get("form") != "token":
         advantage = b.counted(b["advantage"])
-        return -torch.minimum(s * advantage, s.clamp(1 - clip, 1 + clip) * advantage).mean(), {"clip_fraction": clip_fraction}
+        return -torch.minimum(s * advantage, s.clamp(1 - clip, 1 + clip) * advantage).mean(), {"out_of_band_frac": out_of_band_frac}
     everywhere = torch.ones(b.rows)
     everywhere[b.keep.any(1)] = s.detach()
     token = everywhere[:, None] * torch.exp(b["logprobs"] - b["logprobs"].detach())
     advantage = b["token_advantage"] if "token_advantage" in b.column else b["advantage"]
     gain = torch.minimum(token * advantage, token.clamp(1 - clip, 1 + clip) * advantage)
-    return b.tokens(-gain).mean(), {"clip_fraction": clip_fraction}
+    return b.tokens(-gain).mean(), {"out_of_band_frac": out_of_band_frac}
 
 
 def dpo(b, parameters, options):

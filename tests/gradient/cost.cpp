@@ -44,8 +44,12 @@ auto make_batch(std::size_t sequences, std::size_t length) {
   }
   const std::vector<double> w(length, 1.0);
   const auto one = [&](double a) {
-    return datum{prompt(std::vector<int>(length + 1, 3)), weights = w, logprobs = now, old_logprobs = old,
-                 ref_logprobs = ref, advantage = a};
+    return datum{prompt(std::vector<int>(length + 1, 3)),
+                 weights = w,
+                 logprobs = now,
+                 old_logprobs = old,
+                 ref_logprobs = ref,
+                 advantage = a};
   };
   std::vector<decltype(group(chosen(one(0.0)), rejected(one(0.0))))> groups;
   for (std::size_t s = 0; s < sequences; s += 2) groups.push_back(group(chosen(one(0.5)), rejected(one(-0.5))));
@@ -96,6 +100,13 @@ BOOST_AUTO_TEST_CASE(an_evaluation_allocates_nothing) {
   BOOST_TEST(count(sft_nll{}) == 0u);
   BOOST_TEST(count(gspo{}) == 0u);
   BOOST_TEST(count(dpo{}) == 0u);
+  const auto ratio = exp(logprobs - old_logprobs);
+  BOOST_TEST(count(mean_over_all_tokens(-ratio * centered_over_group(advantage) /
+                                        (std_over_group<1>(advantage) + 1e-6))) == 0u);
+  BOOST_TEST(count(mean_over_all_tokens(
+                 where(smallest_hash_over_batch(ratio > 1, token_share(0.1), 1), 0, -ratio * advantage))) == 0u);
+  BOOST_TEST(count(mean_over_sequences(-sort_over_batch(mean_over_tokens(ratio)) * advantage)) == 0u);
+  BOOST_TEST(count(mean_over_all_tokens(-ratio, exp(ref_logprobs))) == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

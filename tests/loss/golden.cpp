@@ -32,14 +32,14 @@ using teacher_t = type<decltype(candidate_teacher_logprobs)>;
 auto clipped_policy(double clip) {
   auto ratio = let<"ratio">(exp(logprobs - old_logprobs));
   return std::pair{-min(ratio * advantage, clamp(ratio, 1 - clip, 1 + clip) * advantage),
-                   metric<"clip_fraction">(mean_over_all_tokens(abs(ratio - 1) > clip))};
+                   metric<"out_of_band_frac">(mean_over_all_tokens(abs(ratio - 1) > clip))};
 }
 
 void check_grpo(const golden_case& c) {
   const double clip = c.parameter("clip"), beta = c.parameter("beta"), scale = c.parameter("scale", 1);
   if (beta != 0) {
     BOOST_REQUIRE(c.option("reduction").empty());
-    return check_case(c, grpo{.clip = clip, .beta = beta}, logprobs,
+    return check_case(c, grpo{.clip = offset{clip}, .beta = beta}, logprobs,
                       batch_of_case<logprobs_t, old_t, ref_t, advantage_t>(c));
   }
   const auto data = batch_of_case<logprobs_t, old_t, advantage_t>(c);
@@ -67,13 +67,13 @@ void check_any(const golden_case& c) {
     check_grpo(c);
   } else if (c.loss == "gspo") {
     if (c.option("form") != "token")
-      check_case(c, scale * gspo{.clip = c.parameter("clip")}(), logprobs,
+      check_case(c, scale * gspo{.clip = offset{c.parameter("clip")}}(), logprobs,
                  batch_of_case<logprobs_t, old_t, advantage_t>(c));
     else if (c.token.count("token_advantage") != 0)
-      check_case(c, gspo_token{.clip = c.parameter("clip")}, logprobs,
+      check_case(c, gspo_token{.clip = offset{c.parameter("clip")}}, logprobs,
                  batch_of_case<logprobs_t, old_t, token_advantage_t>(c));
     else
-      check_case(c, gspo_token{.clip = c.parameter("clip")}, logprobs, [&] {
+      check_case(c, gspo_token{.clip = offset{c.parameter("clip")}}, logprobs, [&] {
         const auto data = batch_of_case<logprobs_t, old_t, advantage_t>(c);
         golden::rows spread;  // the sequence's advantage at each of its tokens
         for (std::size_t s = 0; s < data.size(); ++s)
@@ -89,7 +89,7 @@ void check_any(const golden_case& c) {
     const auto data = batch_of_case<logprobs_t, ref_t>(c);
     const auto kind = c.option("expression");
     if (kind == "k1")
-      check_case(c, scale * sum_over_all_tokens(k1(logprobs, ref_logprobs)), logprobs, data);
+      check_case(c, scale * sum_over_all_tokens(allow<lint::k1_as_loss>(k1(logprobs, ref_logprobs))), logprobs, data);
     else if (kind == "k2")
       check_case(c, scale * sum_over_all_tokens(k2(logprobs, ref_logprobs)), logprobs, data);
     else if (kind == "k3")

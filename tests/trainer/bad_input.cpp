@@ -263,4 +263,26 @@ BOOST_AUTO_TEST_CASE(too_few_logprobs_or_datums) {
   must_fail(errc::data, {"no logprobs for datum 0"}, [&] { b.trainer.forward(supervised()).result(); });
 }
 
+BOOST_AUTO_TEST_CASE(a_gradient_divided_twice) {
+  const optim_step_options by_tokens{.grad_accumulation_normalization = grad_normalization::num_loss_tokens};
+  bench plain;
+  plain.trainer.forward_backward_custom(supervised(), sft_nll_sum{}).result();
+  must_fail(errc::config, {"does not normalise gradients"}, [&] { plain.trainer.optim_step(by_tokens).result(); });
+  BOOST_TEST(plain.net->count("/optim_step") == 0u);
+
+  auto how = quick();
+  how.dialect = "fireworks";
+  bench b({}, how);
+  b.trainer.forward_backward_custom(supervised(), sft_nll{}).result();
+  must_fail(errc::config, {"ends in a mean", "once more"}, [&] { b.trainer.optim_step(by_tokens).result(); });
+  BOOST_TEST(b.net->count("/optim_step") == 0u);
+  BOOST_TEST(b.trainer.optim_step().result().metric("step") == 1);  // the gradient was still there
+  // after a sum it goes to the trainer, by its name; the embedded one says that it does not know it
+  b.trainer.forward_backward_custom(supervised(), sft_nll_sum{}).result();
+  must_fail(errc::status, {}, [&] { b.trainer.optim_step(by_tokens).result(); });
+  BOOST_TEST(b.net->log().back().target.ends_with("/optim_step"));
+  BOOST_TEST(b.net->log().back().body.find("\"grad_accumulation_normalization\":\"num_loss_tokens\"") !=
+             std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

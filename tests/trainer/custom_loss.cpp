@@ -230,6 +230,12 @@ BOOST_AUTO_TEST_CASE(numbers_that_are_not_finite_are_named_and_nothing_is_sent_b
                                  [](const auto&, ragged_view<const float>, ragged_view<float>) { return std::nan(""); })
         .result();
   });
+  // of a formula the sub-expression where it began, with what went in
+  const auto named =
+      must_fail(errc::data, {"datum 0", "token 2", "log(logprobs)", "where logprobs = -", "nothing was sent"},
+                [&] { b.trainer.forward_backward_custom(data, mean_over_all_tokens(-log(logprobs))).result(); });
+  BOOST_TEST(named.details().datum == 0);
+  BOOST_TEST(named.details().token == 2);
   // finite as double, infinite as the wire's float
   const auto twice = batch_of<double>(sequence({1, 2, 3}, {4, 5}));
   must_fail(errc::data, {"1e+39", "does not fit", "datum 0", "token 3"}, [&] {
@@ -242,7 +248,7 @@ BOOST_AUTO_TEST_CASE(numbers_that_are_not_finite_are_named_and_nothing_is_sent_b
         .result();
   });
   for (const auto& e : b.net->log()) BOOST_TEST(!e.target.ends_with("/optim_step"));
-  BOOST_TEST(b.net->count("/forward_backward") == 4u);  // four forwards, no backward
+  BOOST_TEST(b.net->count("/forward_backward") == 5u);  // five forwards, no backward
   // where the weight is 0 it is not looked at, and nothing of it reaches the model
   BOOST_TEST(with_gradient(std::numeric_limits<float>::quiet_NaN(), 2, 0).result().loss == 1.0);
 }

@@ -14,6 +14,7 @@
 #include <gradwire/datum/extent.hpp>
 #include <gradwire/datum/fixed_string.hpp>
 #include <gradwire/datum/numbers.hpp>
+#include <gradwire/datum/role.hpp>
 #include <gradwire/datum/token_context.hpp>
 
 namespace gradwire::inline v0 {
@@ -54,12 +55,13 @@ auto name_column(X&& x) {
 
 }  // namespace detail
 
-template <fixed_string Name, extent Extent, fixed_string WireName = Name>
+template <fixed_string Name, extent Extent, fixed_string WireName = Name, role Role = role::none>
 struct field {
   using expression_tag = void;  // a field is an expression
   static constexpr auto name = Name;
   static constexpr auto wire_name = WireName;
   static constexpr extent level = Extent;
+  static constexpr role logprobs_role = Role;
   static constexpr field_info info{Name.data, WireName.data, Extent};
 
   template <class X>

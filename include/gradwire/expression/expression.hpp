@@ -95,9 +95,22 @@ struct as_number_op {
   static constexpr bool detached = true;
 };
 
+struct role_difference_op;  // a - b of logprobs whose roles do not belong together (operators.hpp)
+namespace formula {
+template <class E>
+inline constexpr bool is_role_difference = false;
+template <class A, class B>
+inline constexpr bool is_role_difference<node<role_difference_op, A, B>> = true;
+}  // namespace formula
+
 // What an operand of arithmetic becomes inside the tree.
 template <operand E>
 constexpr auto as_expression(const E& e) {
+  static_assert(
+      !formula::is_role_difference<E>,
+      "gradwire: a difference of logprobs whose roles do not belong together; these do: current - old, sampler, "
+      "reference or teacher, old - sampler, teacher - sampler, sampler - reference. State another role with "
+      "as_role<role::...>(x), or write allow<lint::role_difference>(a - b)");
   if constexpr (number<E>)
     return constant{static_cast<double>(e)};
   else if constexpr (formula::is_boolean<E>)

@@ -47,6 +47,10 @@ struct abs_op {  // slope 0 at 0
     return select_or_zero(x > zero, one) - select_or_zero(x < zero, one);
   }
 };
+struct floor_op {
+  static constexpr bool detached = true;
+  template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return floor(x); }
+};
 struct square_op {
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x * x; }
   template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return x + x; }
@@ -112,7 +116,7 @@ struct where_op {
 };
 // a / b, and 0 where b is 0: the mean over nothing contributes nothing.
 struct divide_or_zero_op {
-  static constexpr bool bilinear = true;
+  static constexpr bool bilinear = true, keeps_role = true;
   template <class V> [[gnu::always_inline]] static V value(V a, V b) noexcept { return select_or_zero(b != V::broadcast(0), a / b); }
   template <bool A, bool B, class V> [[gnu::always_inline]] static V slope(V, V b, V value, V da, V db) noexcept {
     V d = V::broadcast(0);
@@ -122,7 +126,7 @@ struct divide_or_zero_op {
   }
 };
 struct stop_gradient_op {
-  static constexpr bool detached = true;
+  static constexpr bool detached = true, keeps_role = true;
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x; }
 };
 struct straight_through_op {  // the value of the first operand, the slope of the second
@@ -130,10 +134,15 @@ struct straight_through_op {  // the value of the first operand, the slope of th
   static constexpr bool slope_of_second = true;
   template <bool, bool, class V> [[gnu::always_inline]] static V slope(V, V, V, V, V db) noexcept { return db; }
 };
+struct k1_op {  // policy - reference, marked: in a loss its gradient ignores the reference
+  static constexpr bool linear = true;
+  template <class V> [[gnu::always_inline]] static V value(V d) noexcept { return d; }
+  template <bool, class V> [[gnu::always_inline]] static V slope(V, V, V dd) noexcept { return dd; }
+};
 template <fixed_string Name>
 struct let_op {
   static constexpr auto name = Name;
-  static constexpr bool linear = true;
+  static constexpr bool linear = true, keeps_role = true;
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x; }
   template <bool, class V> [[gnu::always_inline]] static V slope(V, V, V dx) noexcept { return dx; }
 };
@@ -144,6 +153,7 @@ template <expression X> constexpr auto log(const X& x) { return make_node<log_op
 template <expression X> constexpr auto log1p(const X& x) { return make_node<log1p_op>(x); }
 template <expression X> constexpr auto sqrt(const X& x) { return make_node<sqrt_op>(x); }
 template <expression X> constexpr auto abs(const X& x) { return make_node<abs_op>(x); }
+template <expression X> constexpr auto floor(const X& x) { return make_node<floor_op>(x); }
 template <expression X> constexpr auto square(const X& x) { return make_node<square_op>(x); }
 template <expression X> constexpr auto sigmoid(const X& x) { return make_node<sigmoid_op>(x); }
 template <expression X> constexpr auto log_sigmoid(const X& x) { return make_node<log_sigmoid_op>(x); }
@@ -177,12 +187,15 @@ template <class X> struct value_of_t {
 template <expression X> constexpr auto value_of(const X& x) { return value_of_t<X>{x}; }
 
 // Estimators of KL(policy || reference) per token, in nats, from samples of the policy; d = logprobs - reference.
-//   k1 = d                 unbiased value; as a loss its gradient ignores the reference
+//   k1 = d                 unbiased value; as a loss its gradient ignores the reference: allow<lint::k1_as_loss>
 //   k2 = d²/2              its gradient is that of the reverse KL on-policy
 //   k3 = e^(-d) + d - 1    never negative, low variance; accurate near d = 0           source: Schulman, "Approximating KL"
-template <expression P, expression R> constexpr auto k1(const P& policy, const R& reference) { return policy - reference; }
+template <expression P, expression R> constexpr auto k1(const P& policy, const R& reference) { return make_node<k1_op>(policy - reference); }
 template <expression P, expression R> constexpr auto k2(const P& policy, const R& reference) { return 0.5 * square(policy - reference); }
-template <expression P, expression R> constexpr auto k3(const P& policy, const R& reference) { return make_node<k3_op>(reference - policy); }
+template <expression P, expression R> constexpr auto k3(const P& policy, const R& reference) {
+  using difference [[maybe_unused]] = expression_of<decltype(policy - reference)>;  // the roles are checked this way round
+  return make_node<k3_op>(node<subtract_op, R, P>{reference, policy});
+}
 // clang-format on
 
 }  // namespace gradwire::inline v0

@@ -3,6 +3,7 @@
 // Objectives add and scale like formulas; their metrics are kept.
 #pragma once
 
+#include <gradwire/expression/lint.hpp>
 #include <gradwire/expression/reductions.hpp>
 
 namespace gradwire::inline v0 {
@@ -19,7 +20,7 @@ constexpr auto metric(const X& x) {
   static_assert(
       X::level == extent::batch,
       "gradwire: a metric is one number; end it with mean_over_all_tokens(...) or another reduction to the batch");
-  return metric_t<Name, X>{x};
+  return metric_t<Name, expression_of<X>>{as_expression(x)};
 }
 
 template <class... Metrics>
@@ -66,8 +67,8 @@ concept objective_like = requires {
 };
 
 template <expression Loss, class... Metrics>
-constexpr objective_t<Loss, Metrics...> objective(const Loss& loss, const Metrics&... metrics) {
-  return {loss, formula::make_metrics(metrics...)};
+constexpr objective_t<expression_of<Loss>, Metrics...> objective(const Loss& loss, const Metrics&... metrics) {
+  return {as_expression(loss), formula::make_metrics(metrics...)};
 }
 
 // What a loss means: the formula itself, or what its call returns.
@@ -90,6 +91,11 @@ requires(objective_like<A> && (objective_like<B> || expression<B>)) ||
     (objective_like<B> && expression<A>)constexpr auto operator+(const A& a, const B& b) {
   const auto x = as_objective(a);
   const auto y = as_objective(b);
+  static_assert(
+      decltype(x.loss)::level == decltype(y.loss)::level,
+      "gradwire: two extents that do not join: a loss is one number for the batch, and what is added to it is "
+      "still per candidate, token, sequence or group; reduce it with mean_over_tokens(...), "
+      "mean_over_sequences(...) or another reduction first");
   return formula::with_metrics(x.loss + y.loss, formula::join(x.metrics, y.metrics));
 }
 template <number N, objective_like O>
@@ -101,35 +107,26 @@ constexpr auto operator*(const O& o, N scale) {
   return scale * o;
 }
 
-// A named exception to a lint, at the place: allow<lint::k1_as_loss>(x). It changes no number.
-enum class lint : unsigned char { k1_as_loss, no_gradient, role_difference };
-
-template <lint Lint>
-struct allow_op {
-  static constexpr lint allowed = Lint;
-  static constexpr bool linear = true;
-  template <class V>
-  [[gnu::always_inline]] static V value(V x) noexcept {
-    return x;
-  }
-  template <bool, class V>
-  [[gnu::always_inline]] static V slope(V, V, V dx) noexcept {
-    return dx;
-  }
-};
-template <lint Lint, expression X>
-constexpr auto allow(const X& x) {
-  return make_node<allow_op<Lint>>(x);
-}
-
 // A preset that follows its source against the contract says so, with the reason; the generic test asserts that it
-// does.
-enum class rule : unsigned char { mask_isolation, permutation_invariance, padding_invariance, scale, empty, on_policy };
+// does:
+//   using breaks_contract = broken<breaks<rule::mask_isolation, "the quadratic runs over all positions">>;
+enum class rule : unsigned char {
+  on_policy_identity,      // at logprobs = old = sampler, the gradient is −A·(the reduction's weight)
+  permutation_invariance,  // of sequences (within pairs and groups: of groups)
+  padding_invariance,      // masked tokens appended change nothing
+  mask_isolation,          // nothing at a masked position changes anything
+  scale,                   // L(cA) = c·L(A), c > 0
+  zero_advantage,          // A = 0 contributes no gradient
+  empty,                   // an all-masked sequence contributes 0; an all-masked batch is 0 without metrics
+  equal_rewards            // a group with equal rewards has advantage exactly 0
+};
 
 template <rule Rule, fixed_string Reason>
 struct breaks {
-  static constexpr rule broken = Rule;
+  static constexpr rule broken_rule = Rule;
   static constexpr auto reason = Reason;
 };
+template <class... Breaks>
+struct broken {};
 
 }  // namespace gradwire::inline v0

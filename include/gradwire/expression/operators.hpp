@@ -3,7 +3,7 @@
 // `slope<A, B>(a, b, value, da, db)` is the derivative of the result, where A and B say which operands carry one.
 #pragma once
 
-#include <gradwire/expression/expression.hpp>
+#include <gradwire/expression/role.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -40,6 +40,8 @@ struct subtract_op {
       return -db;
   }
 };
+
+struct role_difference_op : subtract_op {};
 
 struct negate_op {
   static constexpr bool linear = true;
@@ -88,23 +90,24 @@ struct divide_op {
 };
 
 template <operand A, operand B>
-  requires(expression<A> || expression<B>)
-constexpr auto operator+(const A& a, const B& b) {
+requires(expression<A> || expression<B>) constexpr auto operator+(const A& a, const B& b) {
   return make_node<add_op>(a, b);
 }
 template <operand A, operand B>
-  requires(expression<A> || expression<B>)
-constexpr auto operator-(const A& a, const B& b) {
-  return make_node<subtract_op>(a, b);
+requires(expression<A> || expression<B>) constexpr auto operator-(const A& a, const B& b) {
+  using formula::role_of;
+  formula::check_extents<expression_of<A>, expression_of<B>>();
+  if constexpr (formula::belong_together(role_of<A>, role_of<B>))
+    return make_node<subtract_op>(a, b);
+  else
+    return make_node<role_difference_op>(a, b);
 }
 template <operand A, operand B>
-  requires(expression<A> || expression<B>)
-constexpr auto operator*(const A& a, const B& b) {
+requires(expression<A> || expression<B>) constexpr auto operator*(const A& a, const B& b) {
   return make_node<multiply_op>(a, b);
 }
 template <operand A, operand B>
-  requires(expression<A> || expression<B>)
-constexpr auto operator/(const A& a, const B& b) {
+requires(expression<A> || expression<B>) constexpr auto operator/(const A& a, const B& b) {
   return make_node<divide_op>(a, b);
 }
 template <expression A>

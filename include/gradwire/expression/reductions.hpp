@@ -12,7 +12,7 @@
 //   sum_over_group(x), mean_over_group(x)                               per group
 //   mean_over_groups(x)           Σ_g x / #(groups with any w ≠ 0)      batch; for pairs: mean_over_pairs
 //   chosen(x) - rejected(x)       the sequence of a pair                per group
-//   sum_over_candidates(x)        Σ_k x                                 per token
+//   sum_over_candidates(x)        Σ_k x                                 per token; max_over_candidates detached
 #pragma once
 
 #include <gradwire/expression/functions.hpp>
@@ -28,18 +28,26 @@ struct plain_sum {};     // Σ x over every element
 struct counted_sum {};   // Σ x over the elements that have any w ≠ 0
 struct largest {};       // max x over w ≠ 0, or over the counted elements
 struct smallest {};
+template <extent At>     // of which the divisor is the sum: sequence or batch
+struct own_weight_sum {  // Σ x over w ≠ 0 for an x that divides: it must be positive, or every x 0
+  static constexpr bool divides = true;
+};
 template <int Role>
 struct role_sum {  // Σ x over the sequences of a pair's role: 1 chosen, 2 rejected
   static constexpr int role = Role;
 };
+
+template <class Kind>
+inline constexpr bool is_divisor = requires { requires Kind::divides; };
 
 template <extent From, extent To, class Kind>
 struct reduce_op {
   using crossing = void;
   using kind = Kind;
   static constexpr extent body = From, output = To;
-  static constexpr bool linear = true;
-  static constexpr bool detached = std::is_same_v<Kind, largest> || std::is_same_v<Kind, smallest>;
+  static constexpr bool linear = true, keeps_role = From != extent::candidate;
+  static constexpr bool detached =
+      std::is_same_v<Kind, largest> || std::is_same_v<Kind, smallest> || is_divisor<Kind>;
 };
 
 enum class all_masked : bool { excluded, counts };
@@ -58,7 +66,10 @@ constexpr auto reduce_tokens(const X& x) {
                 "tokens. Combine sequences with mean_over_sequences(...) instead");
   static_assert(X::level != extent::candidate,
                 "gradwire: the expression is per candidate; reduce it with sum_over_candidates(...) first");
-  return reduce<extent::token, extent::sequence, Kind>(x);
+  if constexpr (X::level == extent::candidate)  // one error is enough
+    return reduce<extent::token, extent::sequence, Kind>(reduce<extent::candidate, extent::token, plain_sum>(x));
+  else
+    return reduce<extent::token, extent::sequence, Kind>(x);
 }
 
 }  // namespace formula
@@ -72,6 +83,10 @@ template <operand X> constexpr auto mean_over_tokens_by_count(const X& x) { retu
 template <operand X> constexpr auto max_over_tokens(const X& x) { return formula::reduce_tokens<largest>(as_expression(x)); }
 template <operand X> constexpr auto min_over_tokens(const X& x) { return formula::reduce_tokens<smallest>(as_expression(x)); }
 
+template <expression X> constexpr auto max_over_candidates(const X& x) {
+  static_assert(X::level == extent::candidate, "gradwire: max_over_candidates takes a per-candidate expression; this one is coarser");
+  return formula::reduce<extent::candidate, extent::token, largest>(as_expression(x));
+}
 template <expression X> constexpr auto sum_over_candidates(const X& x) {
   static_assert(X::level == extent::candidate, "gradwire: sum_over_candidates takes a per-candidate expression; this one is coarser");
   return formula::reduce<extent::candidate, extent::token, plain_sum>(as_expression(x));
@@ -143,11 +158,11 @@ template <expression X> constexpr auto mean_over_pairs(const X& x) { return mean
 // Means with a weight of one's own in place of the column `weights`: Σ w'·x / Σ w'. The weight may read data only.
 template <operand X, operand W> constexpr auto mean_over_all_tokens(const X& x, const W& weight) {
   static_assert(!formula::reads_logprobs<expression_of<W>>, "gradwire: a denominator may read data, never logprobs; divide explicitly if the quotient is what you mean");
-  return divide_or_zero(sum_over_sequences(sum_over_tokens_unweighted(x * weight)), sum_over_sequences(sum_over_tokens_unweighted(weight)));
+  return divide_or_zero(sum_over_sequences(sum_over_tokens_unweighted(x * weight)), sum_over_sequences(formula::reduce_tokens<own_weight_sum<extent::batch>>(as_expression(weight))));
 }
 template <operand X, operand W> constexpr auto mean_over_tokens(const X& x, const W& weight) {
   static_assert(!formula::reads_logprobs<expression_of<W>>, "gradwire: a denominator may read data, never logprobs; divide explicitly if the quotient is what you mean");
-  return divide_or_zero(sum_over_tokens_unweighted(x * weight), sum_over_tokens_unweighted(weight));
+  return divide_or_zero(sum_over_tokens_unweighted(x * weight), formula::reduce_tokens<own_weight_sum<extent::sequence>>(as_expression(weight)));
 }
 // clang-format on
 

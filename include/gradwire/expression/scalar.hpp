@@ -27,8 +27,12 @@ struct scalar {
   friend constexpr bool operator!=(scalar a, scalar b) { return a.v != b.v; }
   friend constexpr scalar select(bool c, scalar a, scalar b) { return c ? a : b; }
   friend constexpr scalar select_or_zero(bool c, scalar a) { return c ? a : scalar{}; }
-  friend constexpr scalar clamp(scalar x, scalar low, scalar high) { return x < low ? low : x > high ? high : x; }
+  friend constexpr scalar clamp(scalar x, scalar low, scalar high) {  // the upper bound wins, as for lanes; NaN stays
+    const scalar raised = low > x ? low : x;
+    return high < raised ? high : raised;
+  }
   friend scalar abs(scalar x) { return {detail::abs(x.v)}; }
+  friend scalar floor(scalar x) { return {detail::floor(x.v)}; }
   friend scalar sqrt(scalar x) { return {detail::sqrt(x.v)}; }
   friend scalar exp(scalar x) { return {detail::exp(x.v)}; }
   friend scalar expm1(scalar x) { return {detail::expm1(x.v)}; }

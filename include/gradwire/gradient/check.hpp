@@ -4,6 +4,7 @@
 #pragma once
 
 #include <gradwire/datum/fields.hpp>
+#include <gradwire/gradient/lint.hpp>
 #include <gradwire/gradient/plan.hpp>
 
 namespace gradwire::inline v0 {
@@ -17,13 +18,13 @@ template <class List, class E>
 struct gather_fields {
   using type = List;
 };
-template <class List, fixed_string Name, extent Level, fixed_string Wire>
-struct gather_fields<List, field<Name, Level, Wire>> {
-  using type = append_once<List, field<Name, Level, Wire>>;
+template <class List, fixed_string Name, extent Level, fixed_string Wire, role Role>
+struct gather_fields<List, field<Name, Level, Wire, Role>> {
+  using type = append_once<List, field<Name, Level, Wire, Role>>;
 };
-template <class List, fixed_string Name, extent Level, fixed_string Wire, class... Xs>
-struct gather_fields<List, node<within_op<field<Name, Level, Wire>>, Xs...>> {
-  using with = append_once<List, field<Name, Level, Wire>>;
+template <class List, fixed_string Name, extent Level, fixed_string Wire, role Role, class... Xs>
+struct gather_fields<List, node<within_op<field<Name, Level, Wire, Role>>, Xs...>> {
+  using with = append_once<List, field<Name, Level, Wire, Role>>;
   using type = typename gather_fields<with, list<Xs...>>::type;
 };
 template <class List>
@@ -58,6 +59,9 @@ enum class verdict : unsigned char {
   per_group,
   name_clash,
   no_gradient,
+  k1_as_loss,
+  metric_mean,
+  idle_term,
   missing_fields
 };
 
@@ -81,14 +85,18 @@ struct check_loss {
                                    : Loss::level == extent::group    ? verdict::per_group
                                    : !one_name_each(lets{})          ? verdict::name_clash
                                    : !active<Loss, Variable>         ? verdict::no_gradient
+                                   : has_k1<Loss, Variable>          ? verdict::k1_as_loss
+                                   : has_metric_mean<Loss>           ? verdict::metric_mean
+                                   : has_idle_term<Loss, Variable>   ? verdict::idle_term
                                    : missing::size != 0              ? verdict::missing_fields
                                                                      : verdict::fine;
   static constexpr bool takes_variable =
-      Variable::level <= extent::token && !std::is_same_v<Variable, detail::weights_field>;
+      Variable::level <= extent::sequence && !std::is_same_v<Variable, detail::weights_field>;
   static constexpr bool ok = found == verdict::fine && takes_variable;
-  static_assert(takes_variable,
-                "gradwire: wrt(...) takes a field that is per token or per candidate, and not the weights, which every "
-                "reduction reads");
+  static_assert(
+      takes_variable,
+      "gradwire: wrt(...) takes a field that is per candidate, per token or per sequence, and not the weights, "
+      "which every reduction reads");
   static_assert(found != verdict::per_candidate,
                 "gradwire: the loss is still per candidate; reduce it with sum_over_candidates(...) first");
   static_assert(
@@ -104,6 +112,19 @@ struct check_loss {
   static_assert(found != verdict::no_gradient,
                 "gradwire: the loss does not depend on the field in wrt(...), or only behind stop_gradient(...): its "
                 "gradient would be zero everywhere");
+  static_assert(
+      found != verdict::k1_as_loss,
+      "gradwire: k1 in the loss: its gradient ignores the reference. Use k2(...), whose gradient is that of the "
+      "reverse KL, or k3(...); k1 is for metrics and rewards. Where it is meant: "
+      "allow<lint::k1_as_loss>(k1(...))");
+  static_assert(
+      found != verdict::metric_mean,
+      "gradwire: a denominator may read data, never logprobs; a mean where a condition on logprobs holds is for "
+      "metrics. In the loss use mean_over_all_tokens(where(condition, x, 0))");
+  static_assert(
+      found != verdict::idle_term,
+      "gradwire: a term of the loss reads data but carries no gradient: it moves the reported loss and trains "
+      "nothing. Take stop_gradient(...) away, make it a metric, or write allow<lint::no_gradient>(...)");
   static_assert(
       found != verdict::missing_fields,
       "gradwire: the loss reads fields that the data does not carry; they are named in the next error. Add them "

@@ -4,6 +4,7 @@
 
 #include <gradwire/gradient/context.hpp>
 #include <gradwire/gradient/permutation.hpp>
+#include <gradwire/gradient/statistics.hpp>
 
 namespace gradwire::inline v0 {
 namespace formula {
@@ -36,17 +37,6 @@ inline void for_each_place(Context& c, F&& f) {
     }
   }
 }
-
-// A sum that does not depend on the order of its terms to 1e-15: Neumaier's compensation.
-struct compensated {
-  double sum = 0, error = 0;
-  void add(double x) {
-    const double next = sum + x;
-    error += __builtin_fabs(sum) >= __builtin_fabs(x) ? (sum - next) + x : (x - next) + sum;
-    sum = next;
-  }
-  double total() const { return __builtin_isfinite(sum) ? sum + error : sum; }
-};
 
 // Does the element at a place take part in the reduction C?
 template <class C, class Context>
@@ -87,7 +77,9 @@ template <class C, class Context>
     run_coarse(nodes{}, f, c, at);
     return f.template at<body>().value.v;
   };
-  if constexpr (traits::coupled) {
+  if constexpr (traits::statistical) {
+    statistic_values<C>(c, value_at);
+  } else if constexpr (traits::coupled) {
     for_each_place<traits::from>(
         c, [&](place at) { out[at.template index<traits::from>()] = has_tokens<C>(c, at) ? value_at(at) : 0.0; });
     couple_values<C>(c, out);
@@ -130,11 +122,13 @@ double batch_value(Context& c) {
 
 // ---- adjoints -----------------------------------------------------------------------------------------------------
 
+// What a coarse formula's adjoint goes to: reductions with a gradient, and the variable if it is a coarse column.
 template <class Plan>
 struct differentiable_crossing {
   template <class E>
   struct test {
-    static constexpr bool value = contains<E, typename Plan::active_crossings>;
+    static constexpr bool value =
+        contains<E, typename Plan::active_crossings> || std::is_same_v<E, typename Plan::variable>;
   };
 };
 
@@ -168,7 +162,10 @@ template <class C, class Context>
 [[gnu::noinline]] void coarse_slope(Context& c) {
   using traits = crossing_traits<C>;
   const double* adjoint = c.array.template of<C>().adjoint;
-  if constexpr (traits::coupled) {
+  if constexpr (traits::statistical) {
+    const double* const given = statistic_adjoints<C>(c);
+    propagate<typename traits::body, traits::from>(c, [&](place at) { return given[at.s]; });
+  } else if constexpr (traits::coupled) {
     couple_adjoints<C>(c, c.array.template of<C>().adjoint);
     propagate<typename traits::body, traits::from>(
         c, [&](place at) { return has_tokens<C>(c, at) ? adjoint[at.template index<traits::from>()] : 0.0; });

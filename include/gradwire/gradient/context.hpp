@@ -40,6 +40,16 @@ struct place {
   }
 };
 
+// The group that holds a sequence.
+inline std::size_t group_of(const layout& shape, std::size_t s) {
+  std::size_t low = 0, high = shape.groups();
+  while (high - low > 1) {
+    const std::size_t middle = low + (high - low) / 2;
+    (shape.group_begin[middle] <= s ? low : high) = middle;
+  }
+  return low;
+}
+
 template <class Plan_, class Batch_, class Table, class Arrays, class Isa_>
 struct context {
   using plan = Plan_;

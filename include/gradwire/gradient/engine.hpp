@@ -5,6 +5,7 @@
 
 #include <gradwire/datum/data_error.hpp>
 #include <gradwire/gradient/check.hpp>
+#include <gradwire/gradient/selection.hpp>
 #include <gradwire/gradient/sweep.hpp>
 
 namespace gradwire::inline v0 {
@@ -32,15 +33,14 @@ inline constexpr std::size_t near_tokens = 512;  // that go through all sweeps a
       sum);
 }
 
-// The group that holds a sequence, and the first group or sequence that begins at or after an element.
-inline std::size_t group_of(const layout& shape, std::size_t s) {
-  std::size_t low = 0, high = shape.groups();
-  while (high - low > 1) {
-    const std::size_t middle = low + (high - low) / 2;
-    (shape.group_begin[middle] <= s ? low : high) = middle;
-  }
-  return low;
+[[noreturn, gnu::noinline, gnu::cold]] inline void bad_own_weight(std::size_t s, double sum) {
+  detail::data_error({.datum = static_cast<std::int64_t>(s)},
+                     {"a mean of the loss divides by the sum of its own weight, which is ", sum,
+                      "; it must be positive, or the weight 0 everywhere. For weights of both signs use a sum"},
+                     sum);
 }
+
+// The first group or sequence that begins at or after an element.
 template <class Begin>
 std::size_t first_from(std::size_t element, std::size_t count, Begin begin) {
   std::size_t low = 0, high = count;
@@ -64,6 +64,7 @@ class engine {
   // Values of everything, and the gradient with respect to the plan's variable.
   void run() {
     if constexpr (plan::by_parts && !Part) {
+      coarse_values(typename plan::template coarse_at<0>{});  // sums of data over the batch, which the loss may divide by
       seed();
       in_pieces(
           [&](std::size_t element) {
@@ -131,22 +132,11 @@ class engine {
   }
   template <class... Cs>
   void select_values(list<Cs...>) {
-    (threshold_if<Cs, crossing_traits<Cs>::coupled>(), ...);
+    (select_if<Cs>(), ...);
   }
-  template <class C, bool Wanted>
-  void threshold_if() {
-    if constexpr (Wanted) {
-      const double fraction = []<class X, class F>(node<top_threshold_op, X, F>*, Context& c) {
-        return c.template load<F>(place{});
-      }(static_cast<C*>(nullptr), c_);
-      double* const values = c_.array.template of<C>().store;
-      std::size_t n = 0;  // the unmasked values to the front
-      for (std::size_t i = 0; i < c_.shape.padded(); ++i)
-        if (values[i] != -__builtin_inf()) values[n++] = values[i];
-      auto k = static_cast<std::size_t>(fraction * static_cast<double>(n));
-      k = k < 1 ? 1 : k > n ? n : k;
-      c_.array.template of<C>().value[0] = n ? kth_largest(values, n, k) : __builtin_inf();
-    }
+  template <class C>
+  void select_if() {
+    if constexpr (crossing_traits<C>::coupled) select(tag<C>{}, c_);
   }
 
   void seed() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reductions that couple a whole batch: sums within a partition, sorting, the largest tokens. In place, without
+// The reductions that couple a whole batch: sums within a partition and sorting. In place, without
 // <algorithm>: the core stays cheap to include.
 #pragma once
 
@@ -8,10 +8,9 @@
 namespace gradwire::inline v0 {
 namespace formula {
 
-// Heap sort of the indices 0 … n-1, held as doubles, by less(i, j). No memory, O(n log n) always.
+// Heap sort of n indices, held as doubles, by less(i, j). No memory, O(n log n) always.
 template <class Less>
 void sort_indices(double* index, std::size_t n, Less less) {
-  for (std::size_t i = 0; i < n; ++i) index[i] = static_cast<double>(i);
   const auto at = [&](std::size_t i) { return static_cast<std::size_t>(index[i]); };
   const auto sift = [&](std::size_t root, std::size_t end) {
     for (std::size_t child; (child = 2 * root + 1) < end; root = child) {
@@ -27,32 +26,6 @@ void sort_indices(double* index, std::size_t n, Less less) {
   }
 }
 
-// The k-th largest (k ≥ 1) of n values; reorders them. Expected O(n).
-inline double kth_largest(double* x, std::size_t n, std::size_t k) {
-  std::size_t low = 0, high = n - 1, want = k - 1;
-  while (low < high) {
-    const double pivot = x[low + (high - low) / 2];
-    std::size_t i = low, j = high;
-    while (i <= j) {
-      while (x[i] > pivot) ++i;
-      while (x[j] < pivot) --j;
-      if (i <= j) {
-        std::swap(x[i], x[j]);
-        ++i;
-        if (j == 0) break;
-        --j;
-      }
-    }
-    if (want <= j)
-      high = j;
-    else if (want >= i)
-      low = i;
-    else
-      break;
-  }
-  return x[want];
-}
-
 template <class C>
 struct coupling;
 
@@ -65,6 +38,7 @@ struct coupling<node<within_op<Field>, X>> {
     const std::size_t n = c.shape.sequences();
     const auto is_nan = [&](std::size_t i) { return key[i] != key[i]; };  // of a masked sequence: a part of their own
     const auto same = [&](std::size_t i, std::size_t j) { return key[i] == key[j] || (is_nan(i) && is_nan(j)); };
+    for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<double>(i);
     sort_indices(order, n, [&](std::size_t i, std::size_t j) {
       return same(i, j) ? i < j : !is_nan(i) && (is_nan(j) || key[i] < key[j]);
     });
@@ -86,26 +60,33 @@ struct coupling<node<within_op<Field>, X>> {
   }
 };
 
+// The i-th element that takes part gets the i-th smallest of their values. What comes from tokens is no value where
+// there are none: such an element keeps its 0. `order` keeps the permutation for the way back, behind it is scratch.
 template <extent Level, class X>
 struct coupling<node<sort_op<Level>, X>> {
-  template <class Context>
-  static std::size_t size(Context& c) {
-    return Level == extent::group ? c.shape.groups() : c.shape.sequences();
+  template <class Context, class Use>
+  static void for_each_part(Context& c, Use use) {
+    const std::size_t n = Level == extent::group ? c.shape.groups() : c.shape.sequences();
+    for (std::size_t i = 0; i < n; ++i)
+      if (!reduced_over_tokens<X> || (Level == extent::group ? c.group_counted(i) : c.counted(i))) use(i);
   }
   template <class Context>
-  static void values(Context& c, double* x, double* order) {  // order keeps the permutation for the way back
-    const std::size_t n = size(c);
+  static void values(Context& c, double* x, double* order) {
+    std::size_t n = 0;
+    for_each_part(c, [&](std::size_t i) { order[n++] = static_cast<double>(i); });
     double* const scratch = order + n;
     sort_indices(order, n, [&](std::size_t i, std::size_t j) { return x[i] < x[j] || (x[i] == x[j] && i < j); });
-    for (std::size_t i = 0; i < n; ++i) scratch[i] = x[static_cast<std::size_t>(order[i])];
-    for (std::size_t i = 0; i < n; ++i) x[i] = scratch[i];
+    for (std::size_t j = 0; j < n; ++j) scratch[j] = x[static_cast<std::size_t>(order[j])];
+    n = 0;
+    for_each_part(c, [&](std::size_t i) { x[i] = scratch[n++]; });
   }
   template <class Context>
   static void adjoints(Context& c, double* x, double* order) {
-    const std::size_t n = size(c);
+    std::size_t n = 0, next = 0;
+    for_each_part(c, [&](std::size_t) { ++n; });
     double* const scratch = order + n;
-    for (std::size_t i = 0; i < n; ++i) scratch[static_cast<std::size_t>(order[i])] = x[i];
-    for (std::size_t i = 0; i < n; ++i) x[i] = scratch[i];
+    for_each_part(c, [&](std::size_t i) { scratch[next++] = x[i]; });
+    for (std::size_t j = 0; j < n; ++j) x[static_cast<std::size_t>(order[j])] = scratch[j];
   }
 };
 

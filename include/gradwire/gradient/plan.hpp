@@ -58,12 +58,25 @@ struct gather_active<List, node<straight_through_op, A, B>, Variable> : gather_a
 
 template <class C>
 struct crossing_traits;
+template <class X, class... Parameters>
+struct first_parameter {
+  using type = X;
+};
+template <class X, class First, class... Rest>
+struct first_parameter<X, First, Rest...> {
+  using type = First;
+};
 template <class Op, class X, class... Parameters>
 struct crossing_traits<node<Op, X, Parameters...>> {
+  using parameter = typename first_parameter<X, Parameters...>::type;  // how many are selected; without one the body
   using op = Op;
   using body = X;
   static constexpr extent from = Op::body, to = Op::output;
   static constexpr bool coupled = requires { typename Op::coupled; };
+  static constexpr bool selects = requires { typename Op::selects; };
+  static constexpr bool statistical = requires { typename Op::statistic; };
+  // Does a value need elements of the whole batch, other than by adding them up?
+  static constexpr bool couples_batch = coupled || requires { requires Op::over == extent::batch; };
   static constexpr int rank = formula::highest<X, Parameters...>();  // sweeps that must be complete before the body
 };
 template <class C>
@@ -124,14 +137,14 @@ struct plan<Root_, list<Metrics...>, Variable_> {
     return n;
   }
   // The adjoint of every reduction of that sweep is known from the data: value and gradient in one.
-  static constexpr bool fused = slope_is_data<Root_, Variable_, gradient_rank>;
+  static constexpr bool fused = gradient_sweeps() > 0 && slope_is_data<Root_, Variable_, gradient_rank>;
   static constexpr int passes = sweeps + gradient_sweeps() - (fused ? 1 : 0);
 
   // Nothing below the batch reads a value of the whole batch, and the adjoints of what is added up over it are data.
   // Then a few groups at a time go through every sweep while they are in the cache.
   template <class... Cs>
   static constexpr bool parts_are_independent(list<Cs...>) {
-    return !((crossing_traits<Cs>::coupled || reads_batch_reduction<body_of<Cs>>) || ...);
+    return !((crossing_traits<Cs>::couples_batch || reads_batch_reduction<body_of<Cs>>) || ...);
   }
   static constexpr bool by_parts =
       passes > 1 && parts_are_independent(crossings{}) && slope_is_data<Root_, Variable_, 0, extent::batch>;

@@ -73,11 +73,28 @@ struct filter<Keep, list<First, Rest...>, list<Kept...>> {
 
 // ---- which inputs a subexpression depends on: one bit each ----------------------------------------------------------
 
+// The inputs of a formula per candidate, where everything coarser is a leaf. In a token's formula a sum over candidates
+// depends on its own candidates, if it is an input, and on the inputs that it reads through coarser values.
+template <class... Ts>
+struct candidate_inputs : list<Ts...> {
+  using of_candidates = void;
+};
+template <class Op>
+constexpr bool sums_candidates() {
+  if constexpr (is_crossing<Op>)
+    return Op::body == extent::candidate;
+  else
+    return false;
+}
+
 template <class E, class Inputs>
 inline constexpr unsigned dependence = contains<E, Inputs> ? 1u << index_in<E>(Inputs{}) : 0u;
 template <class Op, class Inputs, class... Xs>
 constexpr unsigned dependence_of() {
-  if constexpr (contains<node<Op, Xs...>, Inputs>)
+  if constexpr (sums_candidates<Op>() && !is_detached<Op> && !requires { typename Inputs::of_candidates; })
+    return (contains<node<Op, Xs...>, Inputs> ? 1u << index_in<node<Op, Xs...>>(Inputs{}) : 0u) |
+           (dependence<Xs, Inputs> | ...);
+  else if constexpr (contains<node<Op, Xs...>, Inputs>)
     return 1u << index_in<node<Op, Xs...>>(Inputs{});
   else if constexpr (is_crossing<Op> || is_detached<Op>)
     return 0;

@@ -38,7 +38,7 @@ struct every_formula;
 template <class Root, class... Metrics, class Variable>
 struct every_formula<plan<Root, list<Metrics...>, Variable>> {
   template <class... Cs>
-  static list<Root, Metrics..., body_of<Cs>...> all(list<Cs...>);
+  static list<Root, Metrics..., body_of<Cs>..., typename crossing_traits<Cs>::parameter...> all(list<Cs...>);
   using type = decltype(all(typename plan<Root, list<Metrics...>, Variable>::crossings{}));
 };
 
@@ -84,19 +84,39 @@ void check_weights(const Batch& batch, bool per_sequence) {
   if (any && !(total > 0)) bad_weight_sum(std::size_t(-1), total);
 }
 
-// The numbers of loss and metrics are counted through, so that none share a place by accident.
-template <class Metrics, int Offset>
-struct bound_metrics;
-template <int Offset>
-struct bound_metrics<metric_list<>, Offset> {
-  using type = list<>;
+// A weight of one's own that a mean of the loss divides by, once its sums are there.
+template <class C, class Context>
+void check_own_weight(Context& c) {
+  if constexpr (is_divisor<kind_t<C>>) {
+    const double* const sum = c.array.template of<C>().value;
+    const double* const any = c.array.template of<C>().adjoint;
+    compensated total;
+    bool found = false;
+    for (std::size_t s = 0; s < c.shape.sequences(); ++s) {
+      if (any[s] == 0) continue;
+      total.add(sum[s]);
+      found = true;
+      if constexpr (std::is_same_v<kind_t<C>, own_weight_sum<extent::sequence>>)
+        if (!(sum[s] > 0)) bad_own_weight(s, sum[s]);
+    }
+    if (found && !(total.total() > 0)) bad_own_weight(std::size_t(-1), total.total());
+  }
+}
+template <class... Cs, class Context>
+void check_own_weights(list<Cs...>, Context& c) {
+  (check_own_weight<Cs>(c), ...);
+}
+
+// The numbers of loss and metrics are counted through, so that none share a place by accident. Equal metrics are one
+// formula.
+template <class Metrics, int Offset, class Before = list<>>
+struct bound_metrics {
+  using type = Before;
 };
-template <class First, class... Rest, int Offset>
-struct bound_metrics<metric_list<First, Rest...>, Offset> {
+template <class First, class... Rest, int Offset, class Before>
+struct bound_metrics<metric_list<First, Rest...>, Offset, Before> {
   using here = bound<decltype(First::x), "", Offset>;
-  template <class... Es>
-  static list<typename here::type, Es...> prepend(list<Es...>);
-  using type = decltype(prepend(typename bound_metrics<metric_list<Rest...>, here::next>::type{}));
+  using type = typename bound_metrics<metric_list<Rest...>, here::next, append_once<Before, typename here::type>>::type;
 };
 template <int Offset, class Table>
 void fill_metrics(const metric_list<>&, Table&) {}
@@ -122,6 +142,37 @@ inline constexpr bool is_checked = check_loss<
 
 inline constexpr std::size_t far_bytes = std::size_t{1} << 20;  // of a column, beyond which it comes from far away
 
+// Does a metric divide by nothing here? Then it is absent.
+template <class E, class Frame, class Context>
+bool divides_by_nothing(tag<E>, Frame&, Context&) {
+  return false;
+}
+template <class Op, class A, class B, class Frame, class Context>
+requires std::is_base_of_v<divide_or_zero_op, Op>
+bool divides_by_nothing(tag<node<Op, A, B>>, Frame& f, Context&) { return f.template at<B>().value.v == 0; }
+template <int Ddof, class X, class Frame, class Context>
+bool divides_by_nothing(tag<node<statistic_op<extent::batch, standard_deviation<Ddof>>, X>>, Frame&, Context& c) {
+  using C = node<statistic_op<extent::batch, standard_deviation<Ddof>>, X>;
+  std::size_t n = 0;
+  for (std::size_t s = 0; s < c.shape.sequences(); ++s) n += in_set<C>(c, s);
+  return n <= Ddof;
+}
+template <class E, class... Es, class Context>
+void read_metric(std::string_view name, list<Es...> nodes, Context& c, std::vector<metric_value>& out) {
+  frame<typename Context::number, list<>, list<Es...>> f;
+  run_coarse(nodes, f, c, place{});
+  if (!(divides_by_nothing(tag<Es>{}, f, c) || ...)) out.push_back({name, f.template at<E>().value.v});
+}
+template <int Offset, class Context>
+void read_metrics(const metric_list<>&, Context&, std::vector<metric_value>&) {}
+template <int Offset, class First, class... Rest, class Context>
+void read_metrics(const metric_list<First, Rest...>& metrics, Context& c, std::vector<metric_value>& out) {
+  using here = bound<decltype(First::x), "", Offset>;
+  using E = typename here::type;
+  if (c.batch.total_count() > 0) read_metric<E>(First::name.view(), program<list<E>, extent::batch>{}, c, out);
+  read_metrics<here::next>(metrics.rest, c, out);
+}
+
 template <bool WithMetrics, class Isa, class Objective, class Variable, class Batch, class... Options>
 void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Batch::value_type>& result,
               const Options&... options) {
@@ -134,8 +185,8 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
   using array_keys = typename array_list<plan_type, typename plan_type::crossings, plan_type::gradient_rank>::type;
   using formulas = typename every_formula<plan_type>::type;
   using numbers = typename keep_constants<typename gather_lets<list<>, formulas>::type>::type;
-  using table = constant_table<numbers>;
-  using context_type = context<plan_type, Batch, table, arrays<array_keys>, Isa>;
+  using number_table = constant_table<numbers>;
+  using context_type = context<plan_type, Batch, number_table, arrays<array_keys>, Isa>;
 
   const layout& shape = batch.shape();
   if constexpr (picks_roles(typename plan_type::crossings{})) check_pairs(shape);
@@ -165,6 +216,11 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
     c.slope = buffer.data();
     engine work(c, executor.executor);
     work.run();
+    check_own_weights(typename plan_type::loss_crossings{}, c);
+    if constexpr (Variable::level >= extent::sequence) {
+      const double* const adjoint = c.array.template of<Variable>().adjoint;
+      for (std::size_t i = 0; i < buffer.size(); ++i) c.slope[i] = static_cast<T>(adjoint[i]);
+    }
   };
   const no_option nowhere;
   const auto& target = option<is_into>(options..., nowhere);
@@ -178,16 +234,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
     result.slope = std::move(buffer);
   }
   result.loss = batch_value<typename plan_type::root>(c);
-  if constexpr (WithMetrics) read_metrics(goal.metrics, metrics{}, c, result.metrics);
-}
-
-template <class Context>
-void read_metrics(const metric_list<>&, list<>, Context&, std::vector<metric_value>&) {}
-template <class First, class... Rest, class E, class... Es, class Context>
-void read_metrics(const metric_list<First, Rest...>& metrics, list<E, Es...>, Context& c,
-                  std::vector<metric_value>& out) {
-  if (c.batch.total_count() > 0) out.push_back({First::name.view(), batch_value<E>(c)});
-  read_metrics(metrics.rest, list<Es...>{}, c, out);
+  if constexpr (WithMetrics) read_metrics<loss_bound::next>(goal.metrics, c, result.metrics);
 }
 
 }  // namespace formula

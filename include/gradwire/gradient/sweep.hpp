@@ -79,16 +79,18 @@ struct sweep {
       set_leaf<E>(st.f, V::load(from));
     } else if constexpr (requires { E::what; })
       set_leaf<E>(st.f, V::iota() + V::broadcast(static_cast<T>(b.i)));
+    else if constexpr (crossing_traits<E>::selects)
+      set_leaf<E>(st.f, selected<E>(st, b));
     else
-      set_leaf<E>(st.f, sum_of_candidates<E>(st, b));
+      set_candidate_sum<E>(st.c, st.f, b.element());
   }
-  template <class E>
-  GRADWIRE_LANES_INLINE static V sum_of_candidates(state& st, const block& b) noexcept {
-    V sum = V::broadcast(0);
-    for_each_candidate<E>(st.c, st.f, b.element(), [&](std::size_t, auto& candidate) [[gnu::always_inline]] {
-      sum = sum + candidate.template at<body_of<E>>().value;
-    });
-    return sum;
+
+  template <class C>
+  GRADWIRE_LANES_INLINE static V selected(state& st, const block& b) noexcept {
+    alignas(64) T values[V::width];
+    const double* const from = st.c.array.template of<C>().store + b.element();
+    for (int i = 0; i < V::width; ++i) values[i] = static_cast<T>(from[i]);
+    return V::load(values);
   }
 
   template <class C>
@@ -146,14 +148,15 @@ struct sweep {
     (pull_back<Cs, j>(st, b, masked, everywhere), ...);
     V g = select_or_zero(b.unmasked, masked);
     if constexpr (any_plain(sloped{})) g = g + select_or_zero(b.valid, everywhere);
-    if constexpr (std::is_same_v<I, variable>) {
-      write<add>(st.c.slope + b.element(), g);
-    } else if constexpr (I::level > extent::token) {
+    if constexpr (I::level > extent::token) {
       st.import_sums.template of<I>().add(g, V::mask_type::broadcast(true));
+    } else if constexpr (std::is_same_v<I, variable>) {
+      write<add>(st.c.slope + b.element(), g);
     } else {  // a reduction over candidates: on to each of its K variables
-      for_each_candidate<I>(st.c, st.f, b.element(), [&](std::size_t at, auto& candidate) [[gnu::always_inline]] {
-        write<add>(st.c.slope + at, select_or_zero(b.unmasked, g * candidate.template at<body_of<I>>().tangent[0]));
-      });
+      for_each_candidate<I, candidate_inputs<variable>>(
+          st.c, st.f, b.element(), [&](std::size_t at, auto& candidate) [[gnu::always_inline]] {
+            write<add>(st.c.slope + at, select_or_zero(b.unmasked, g * candidate.template at<body_of<I>>().tangent[0]));
+          });
     }
   }
   template <bool Add>
@@ -176,6 +179,12 @@ struct sweep {
   static void keep_value(state& st) {
     if constexpr (!crossing_traits<C>::coupled)
       st.c.array.template of<C>().value[st.s] = st.collected.template of<C>().total();
+    if constexpr (is_divisor<kind_t<C>>) {  // no adjoint: its place keeps whether any term was not 0
+      static_assert(!reads<body_of<C>, variable>,
+                    "gradwire: a denominator may read data, never the field in wrt(...); divide explicitly if the "
+                    "quotient is what you mean");
+      st.c.array.template of<C>().adjoint[st.s] = st.collected.template of<C>().any();
+    }
   }
   template <class... Cs, class... Is>
   static void end_row(list<Cs...>, list<Is...>, state& st) {

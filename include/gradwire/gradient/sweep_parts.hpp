@@ -34,6 +34,22 @@ struct collect<V, largest> : collect_extreme<V, true> {};
 template <class V>
 struct collect<V, smallest> : collect_extreme<V, false> {};
 
+template <class V, extent At>
+struct collect<V, own_weight_sum<At>> {  // Σ, and whether any of the terms is not 0
+  accumulator<typename V::value_type, typename V::isa_type> sum{};
+  typename V::mask_type nonzero = V::mask_type::broadcast(false);
+  [[gnu::always_inline]] void add(V x, typename V::mask_type take) {
+    sum.add(select_or_zero(take, x));
+    nonzero = nonzero | (take & (x != V::broadcast(0)));
+  }
+  double total() const { return sum.total(); }
+  bool any() const {
+    for (int i = 0; i < V::width; ++i)
+      if (nonzero[i]) return true;
+    return false;
+  }
+};
+
 template <class C>
 struct kind_of_crossing {
   using type = weighted_sum;  // a selection stores its values; it has no sum
@@ -87,31 +103,35 @@ struct row_pointers<T, list<Fs...>> : pointer_slot<Fs, T>... {
   }
 };
 
-// ---- candidates: the K variables of a token
-// ---------------------------------------------------------------------------
+// ---- candidates: the K variables of a token ---------------------------------------------------------------------
 
-template <class C, class Context, class Frame, class Use>
+// What a sum over candidates reads of its token or of coarser extents, with a gradient.
+template <class C, class Variable>
+struct reads_of_token {
+  template <class E>
+  struct test {
+    static constexpr bool value = E::level > extent::candidate && active<C, Variable> && active<E, Variable>;
+  };
+  template <class... Es>
+  static candidate_inputs<Es...> as_inputs(list<Es...>);
+  using type = decltype(as_inputs(typename filter<test, program<list<body_of<C>>, extent::candidate>>::type{}));
+};
+
+// Evaluates the body of C for each of the token's candidates: use(element, frame).
+template <class C, class Inputs, class Context, class Frame, class Use>
 [[gnu::always_inline]] inline void for_each_candidate(Context& c, Frame& token, std::size_t element, Use&& use) {
   using V = typename Frame::lane_type;
-  using body = body_of<C>;
-  using nodes = program<list<body>, extent::candidate>;
-  using inputs =
-      typename filter<is_input<typename Context::plan::variable, extent::candidate>::template test, nodes>::type;
-  static_assert(
-      inputs::size == 0 || (inputs::size == 1 && contains<typename Context::plan::variable, inputs> &&
-                            Context::plan::variable::level == extent::candidate),
-      "gradwire: inside sum_over_candidates(...) the only value with a gradient may be the per-candidate field in "
-      "wrt(...); move what is per token or coarser out of the sum, or stop_gradient(...) it");
+  using nodes = program<list<body_of<C>>, extent::candidate>;
   const std::size_t plane = c.shape.padded();
   for (std::size_t k = 0; k < c.shape.candidates(); ++k) {
-    frame<V, inputs, nodes> f;
+    frame<V, Inputs, nodes> f;
     const auto run = [&]<class... Es>(list<Es...>) [[gnu::always_inline]] {
       (
           [&]() [[gnu::always_inline]] {
             if constexpr (!is_leaf<Es, extent::candidate>)
               step<Es>::run(f);
             else if constexpr (Es::level > extent::candidate)
-              f.template at<Es>().value = token.template at<Es>().value;
+              set_leaf<Es>(f, token.template at<Es>().value);
             else
               set_leaf<Es>(f, V::load(c.batch.data(Es{}) + k * plane + element));
           }(),
@@ -120,6 +140,49 @@ template <class C, class Context, class Frame, class Use>
     run(nodes{});
     use(k * plane + element, f);
   }
+}
+
+// The value of a sum over candidates in its token's frame, and how it moves with what it reads of the token.
+template <class C, class Context, class Frame>
+[[gnu::always_inline]] inline void set_candidate_sum(Context& c, Frame& token, std::size_t element) {
+  using V = typename Frame::lane_type;
+  using inputs = typename Frame::inputs;
+  using body = body_of<C>;
+  using read = typename reads_of_token<C, typename Context::plan::variable>::type;
+  const auto set = [&]<class... Ns>(const candidate_inputs<Ns...>&) [[gnu::always_inline]] {
+    constexpr bool largest_of = std::is_same_v<kind_t<C>, largest>;
+    V sum = V::broadcast(largest_of ? -__builtin_inff() : 0);
+    [[maybe_unused]] V slopes[sizeof...(Ns) + 1] = {};
+    for_each_candidate<C, read>(c, token, element, [&](std::size_t, auto& candidate) [[gnu::always_inline]] {
+      const V x = candidate.template at<body>().value;
+      if constexpr (largest_of)
+        sum = select(x > sum, x, sum);
+      else
+        sum = sum + x;
+      (
+          [&]() [[gnu::always_inline]] {
+            constexpr int n = index_in<Ns>(read{});
+            if constexpr (depends_on<body, read, n>)
+              slopes[n] = slopes[n] + candidate.template at<body>().tangent[n];
+          }(),
+          ...);
+    });
+    auto& slot = token.template at<C>();
+    slot.value = sum;
+    const auto tangents = [&]<class... Is>(list<Is...>) [[gnu::always_inline]] {
+      (
+          [&]() [[gnu::always_inline]] {
+            constexpr int j = index_in<Is>(inputs{});
+            if constexpr (depends_on<C, inputs, j>) {
+              slot.tangent[j] = V::broadcast(std::is_same_v<Is, C> ? 1 : 0);
+              ((slot.tangent[j] = slot.tangent[j] + slopes[index_in<Ns>(read{})] * tangent<Ns, j>(token)), ...);
+            }
+          }(),
+          ...);
+    };
+    tangents(inputs{});
+  };
+  set(read{});
 }
 
 }  // namespace formula

@@ -15,11 +15,18 @@ struct coarser_than {
     static constexpr bool value = E::level > Level;
   };
 };
-template <class Variable, extent Level>
-struct is_input {  // the variable itself, and results of finer or coarser reductions that depend on it
+// Does a sum over candidates read the per-candidate variable itself, not only through a value of the token?
+template <class E, class Variable>
+inline constexpr bool spreads = true;
+template <class Kind, class X, class Variable>
+inline constexpr bool spreads<node<reduce_op<extent::candidate, extent::token, Kind>, X>, Variable> =
+    Variable::level == extent::candidate && dependence<X, candidate_inputs<Variable>> != 0;
+
+template <class Variable>
+struct is_input {  // of a token's formula: the variable itself, and reductions that depend on it
   template <class E>
   struct test {
-    static constexpr bool value = is_leaf<E, Level> && active<E, Variable>;
+    static constexpr bool value = is_leaf<E, extent::token> && active<E, Variable> && spreads<E, Variable>;
   };
 };
 
@@ -47,10 +54,12 @@ template <class List, class First, class... Rest>
 struct token_needs<List, list<First, Rest...>> {
   using type = typename token_needs<List, list<Rest...>>::type;
 };
-template <class List, class X, class... Rest>
-struct token_needs<List, list<node<reduce_op<extent::candidate, extent::token, plain_sum>, X>, Rest...>> {
-  using C = node<reduce_op<extent::candidate, extent::token, plain_sum>, X>;
-  using with = typename flatten_all<List, extent::token, typename from_token<C>::type>::type;
+template <class List, class Kind, class X, class... Rest>
+struct token_needs<List, list<node<reduce_op<extent::candidate, extent::token, Kind>, X>, Rest...>> {
+  using C = node<reduce_op<extent::candidate, extent::token, Kind>, X>;
+  using read = typename from_token<C>::type;
+  using below = typename token_needs<List, program<read, extent::token>>::type;  // candidates within candidates
+  using with = typename flatten_all<below, extent::token, read>::type;
   using type = typename token_needs<with, list<Rest...>>::type;
 };
 template <class Bodies>
@@ -72,7 +81,7 @@ struct sweep_plan {
   using all = std::conditional_t<Values, valued, sloped>;  // sloped is part of valued
   using nodes = typename token_program<typename bodies<all>::type>::type;
   using slope_nodes = typename token_program<typename bodies<sloped>::type>::type;
-  using inputs = typename filter<is_input<variable, extent::token>::template test, slope_nodes>::type;
+  using inputs = typename filter<is_input<variable>::template test, slope_nodes>::type;
   using imports = typename filter<coarser_than<extent::token>::template test, nodes>::type;
   using active_imports = typename filter<coarser_than<extent::token>::template test, inputs>::type;
 
@@ -118,7 +127,8 @@ struct array_list {
 };
 template <class Plan, class List, int Rank>
 struct array_list<Plan, List, Rank, true> {
-  using type = List;
+  using variable = typename Plan::variable;
+  using type = typename std::conditional_t<(variable::level > extent::token), append<List, variable>, tag<List>>::type;
 };
 
 }  // namespace formula

@@ -3,23 +3,21 @@
 //
 //   L = mean over pairs [ −(1−ε)·log σ(z) − ε·log σ(−z) ],   z = β·(u_chosen − u_rejected),   u = Σ_t w·(logprob − ref)
 //
-// Reads per token: logprobs, ref_logprobs (nats), weights. Data: group(chosen(c), rejected(r)).
+// Divisor: pairs with any w ≠ 0. Reads per token: logprobs, ref_logprobs (nats), weights. Data: group(chosen(c),
+// rejected(r)).
 #pragma once
 
-#include <gradwire/expression.hpp>
+#include <gradwire/loss/parts/preference.hpp>
 
 namespace gradwire::inline v0 {
 
 struct dpo {
-  double beta = 0.1;             // β, inverse temperature of the implicit reward, per nat
+  double beta = 0.1;             // β, inverse temperature of the implicit reward, per nat of the summed log ratio
   double label_smoothing = 0.0;  // ε, assumed share of swapped labels
 
   constexpr auto operator()() const {
-    auto log_ratio = sum_over_tokens(fields::logprobs - fields::ref_logprobs);
-    auto margin = let<"margin">(beta * (chosen(log_ratio) - rejected(log_ratio)));
-    auto loss = (label_smoothing - 1) * log_sigmoid(margin) - label_smoothing * log_sigmoid(-margin);
-    return objective(mean_over_pairs(loss), metric<"accuracy">(mean_over_pairs(margin > 0)),
-                     metric<"margin">(mean_over_pairs(margin)));
+    const auto reward = beta * of_pair(log_ratio());
+    return with_rewards(mean_over_pairs(logistic(reward.margin(), label_smoothing)), reward);
   }
 };
 

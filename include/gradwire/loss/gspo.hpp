@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Group Sequence Policy Optimization: the ratio of whole sequences.            source: arXiv:2507.18071
+// Group Sequence Policy Optimization: the ratio of whole sequences.                            source: arXiv:2507.18071
 //
 //   L = − mean_s min(s·A, clip(s, 1−ε, 1+ε)·A),          s = exp(mean_t (logprob − old_logprob))
 //
+// The clip metrics are shares of the sequences.
 // Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
 #pragma once
 
-#include <gradwire/expression.hpp>
+#include <gradwire/loss/parts/surrogate.hpp>
 
 namespace gradwire::inline v0 {
 
 struct gspo {
-  double clip = 0.2;  // ε, trust region of the sequence ratio; the paper uses 3e-4 below and 4e-4 above
+  offset clip{0.2};  // ε, trust region of the sequence ratio; the paper uses 3e-4 below and 4e-4 above
 
   constexpr auto operator()() const {
     using namespace fields;
-    auto ratio = let<"sequence_ratio">(exp(mean_over_tokens(logprobs - old_logprobs)));
-    auto gain = where(advantage < 0, max(ratio, 1 - clip), min(ratio, 1 + clip)) * advantage;
-    return objective(mean_over_sequences(-gain), metric<"clip_fraction">(mean_over_sequences(abs(ratio - 1) > clip)));
+    auto s = let<"sequence_ratio">(sequence_ratio(logprobs, old_logprobs));
+    auto gain = ppo_clip(s, advantage, low(clip), high(clip));
+    return objective_with(mean_over_sequences(-gain), clip_metrics<sequence_mean>(s, advantage, low(clip), high(clip)),
+                          drift_metrics(logprobs, old_logprobs));
   }
 };
 

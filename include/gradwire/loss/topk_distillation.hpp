@@ -6,16 +6,14 @@
 // Reads per candidate: candidate_logprobs, candidate_teacher_logprobs (nats); per token: weights.
 #pragma once
 
-#include <gradwire/expression.hpp>
+#include <gradwire/loss/parts/distillation.hpp>
 
 namespace gradwire::inline v0 {
 
 struct topk_distillation {
   constexpr auto operator()() const {
-    using namespace fields;
-    auto likelihood = exp(candidate_teacher_logprobs);
-    auto expected = sum_over_candidates(likelihood * candidate_logprobs) / sum_over_candidates(likelihood);
-    return mean_over_all_tokens(-expected);
+    const auto teacher = renormalised(fields::candidate_teacher_logprobs);
+    return mean_over_all_tokens(cross_entropy_of(teacher, fields::candidate_logprobs));
   }
 };
 

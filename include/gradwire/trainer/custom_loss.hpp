@@ -18,6 +18,8 @@
 
 #include <gradwire/datum/with.hpp>
 #include <gradwire/gradient/gradient.hpp>
+#include <gradwire/gradient/table.hpp>
+#include <gradwire/gradient/tree.hpp>
 #include <gradwire/trainer/training_core.hpp>
 
 namespace gradwire::inline v0 {
@@ -52,6 +54,15 @@ consteval bool is_over_candidates() {
   return reads_field<candidate_field, plain<decltype(as_objective(std::declval<const Loss&>()).loss)>>;
 }
 
+// Is the loss divided by a number of the batch already? A plain function does not say.
+template <class Loss>
+consteval bool ends_in_a_mean() {
+  if constexpr (objective_like<Loss> || expression<Loss> || requires(const Loss& loss) { loss(); })
+    return formula::is_normalised<plain<decltype(as_objective(std::declval<const Loss&>()).loss)>>;
+  else
+    return false;
+}
+
 template <class T>
 column<T> as_column_of(const shared<block>& logprobs, const shared<const layout>& shape, extent level) {
   column<float> arrived(logprobs, shape, level);
@@ -62,6 +73,23 @@ column<T> as_column_of(const shared<block>& logprobs, const shared<const layout>
     for (std::size_t i = 0; i < arrived.size(); ++i) converted.data()[i] = static_cast<T>(arrived.data()[i]);
     return converted;
   }
+}
+
+// Ends a loss that is not finite: error{data} that names datum, token and the sub-expression where it began. `bad`: the
+// first element of the slope that is not finite, −1 if all are.
+[[noreturn]] GRADWIRE_DECL void throw_not_finite(const formula::tree& formula, const formula::table& data,
+                                                 const batch_state& state, std::string_view variable, double loss,
+                                                 std::int64_t bad, double slope);
+
+template <class Loss, class Variable, class Batch, class Found>
+void check_finite(const Loss& loss, Variable, const Batch& data, const Found& found) {
+  std::int64_t bad = -1;
+  const auto* const slope = found.slope.data();
+  for (std::size_t i = 0; i < found.slope.size() && bad < 0; ++i)
+    if (!(slope[i] - slope[i] == 0)) bad = static_cast<std::int64_t>(i);
+  if (bad < 0 && found.loss - found.loss == 0) return;
+  throw_not_finite(reflect(as_objective(loss).loss), formula::table_of(data), *batch_access::state(data),
+                   Variable::name.view(), found.loss, bad, bad < 0 ? 0.0 : static_cast<double>(slope[bad]));
 }
 
 GRADWIRE_DECL void check_level(const plain_batch& data, bool over_candidates, bool procedure);
@@ -93,6 +121,7 @@ loss_function make_loss_function(const batch<T, Fields...>& data, Loss&& given) 
       }();
       const auto known = with(variable = as_column_of<T>(arrived, data.layout_handle(), variable.level), data);
       auto found = evaluate(*loss, wrt(variable), at(known));
+      check_finite(*loss, variable, known, found);
       computed_loss computed;
       computed.loss = found.loss;
       for (const auto& m : found.metrics) computed.metrics.push_back({std::string(m.name), m.value});
@@ -105,3 +134,7 @@ loss_function make_loss_function(const batch<T, Fields...>& data, Loss&& given) 
 
 }  // namespace detail
 }  // namespace gradwire::inline v0
+
+#ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/trainer/impl/custom_loss.hpp>
+#endif

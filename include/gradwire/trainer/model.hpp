@@ -21,7 +21,8 @@ namespace detail {
 // The forward_backward calls since the last optimizer step.
 struct gradient_window {
   std::size_t running = 0;
-  double sequences = 0;  // of the first custom loss: the scale of all of them, where the server divides by a count
+  double sequences = 0;     // of the first custom loss: the scale of all of them, where the server divides by a count
+  bool normalized = false;  // a custom loss among them ends in a mean
   std::exception_ptr failure;                  // of the first that failed
   std::vector<std::function<void()>> waiting;  // called when none is running
 };

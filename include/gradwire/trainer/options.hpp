@@ -55,6 +55,14 @@ struct sampling_client_options {
   std::string base_model{};  // … a model as the server calls it
 };
 
+// What the trainer divides the accumulated gradient by before it steps, where it can (Fireworks). Not together with a
+// loss that ends in a mean: it would be divided twice, and the call ends as an error.
+enum class grad_normalization : unsigned char {
+  none,
+  num_loss_tokens,  // tokens whose gradient is not 0
+  num_sequences,    // sequences with a gradient that is not 0
+};
+
 // AdamW with decoupled weight decay.
 struct optim_step_options {
   double learning_rate = 1e-4;
@@ -63,7 +71,8 @@ struct optim_step_options {
   double eps = 1e-12;
   double weight_decay = 0;
   double grad_clip_norm = 0;  // largest norm of the whole gradient; 0: no clipping
-  bool pipelined = false;     // send without waiting for the results of the forward_backward calls before it
+  grad_normalization grad_accumulation_normalization = grad_normalization::none;
+  bool pipelined = false;  // send without waiting for the results of the forward_backward calls before it
 };
 
 struct save_state_options {

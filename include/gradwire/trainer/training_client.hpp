@@ -97,7 +97,8 @@ class training_client {
   future<training_step> custom(const Data& data, const Batch& whole, Loss&& loss) {
     try {
       return core().forward_backward_custom(detail::erase_type(data),
-                                            detail::make_loss_function(whole, std::forward<Loss>(loss)));
+                                            detail::make_loss_function(whole, std::forward<Loss>(loss)),
+                                            detail::ends_in_a_mean<detail::plain<Loss>>());
     } catch (const error&) {
       return detail::failed_future<training_step>(std::current_exception());
     }

@@ -40,7 +40,7 @@ class training_core : public std::enable_shared_from_this<training_core> {
 
   GRADWIRE_DECL future<forward_result> forward(plain_batch data);
   GRADWIRE_DECL future<training_step> forward_backward(plain_batch data, server_loss::named loss);
-  GRADWIRE_DECL future<training_step> forward_backward_custom(plain_batch data, loss_function loss);
+  GRADWIRE_DECL future<training_step> forward_backward_custom(plain_batch data, loss_function loss, bool normalized);
   GRADWIRE_DECL future<optimizer_step> optim_step(const optim_step_options& options);
   GRADWIRE_DECL future<saved_weights> save_state(const save_state_options& options);
   GRADWIRE_DECL future<saved_weights> save_weights_for_sampler(const save_weights_options& options);

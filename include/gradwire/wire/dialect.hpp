@@ -50,6 +50,7 @@ struct dialect {
   bool session_finish = false;            // POST sessions/{id}/finish
   bool heartbeat = true;                  // sessions end without one
   bool grad_clip_norm = true;             // optim_step honours adam_params.grad_clip_norm
+  bool grad_normalization = false;        // optim_step takes grad_accumulation_normalization
   bool matrix_targets = false;            // target_tokens may be [T, K]
   sequencing order = sequencing::dedupes;
   lowering custom_loss = lowering::cross_entropy;
@@ -79,7 +80,8 @@ inline constexpr dialect dialects[] = {
      .checkpoint_type = true,
      .overwrite = false,
      .text_config = true,
-     .asample = false},
+     .asample = false,
+     .grad_normalization = true},
     {.name = "gradwire",  // the embedded trainer
      .other_encoding = true,
      .lora_alpha = true,

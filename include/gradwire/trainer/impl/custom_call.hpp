@@ -120,14 +120,16 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
   }
 };
 
-GRADWIRE_DECL future<training_step> training_core::forward_backward_custom(plain_batch data, loss_function loss) {
+GRADWIRE_DECL future<training_step> training_core::forward_backward_custom(plain_batch data, loss_function loss,
+                                                                            bool normalized) {
   auto custom = std::make_shared<custom_call>();
   custom->call = begin_call<training_step>(model_);
   custom->data = std::move(data);
   custom->loss = std::move(loss);
   auto result = custom->call->ended.get_future();
-  owner_->net().post([custom] {
+  owner_->net().post([custom, normalized] {
     custom->window = custom->call->on->begin_pass();
+    custom->window->normalized |= normalized;
     custom->call->on->enqueue([custom](model::release_type release) {
       custom->release = std::move(release);
       custom->start();

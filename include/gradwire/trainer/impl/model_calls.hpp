@@ -60,6 +60,26 @@ inline std::string step_obstacle(const model& on, const gradient_window& window)
          "again, or load a state";
 }
 
+// Why these options do not go with this server, or with the losses since the last step; empty when they do.
+inline std::string option_obstacle(const session& of, const gradient_window& window, const optim_step_options& o) {
+  const std::string server = "this server (" + std::string(of.dialect().name) + ")";
+  if (o.grad_clip_norm > 0 && !of.dialect().grad_clip_norm)
+    return server + " does not clip gradients; leave grad_clip_norm at 0";
+  if (o.grad_accumulation_normalization == grad_normalization::none) return {};
+  if (!of.dialect().grad_normalization)
+    return server +
+           " does not normalise gradients; leave grad_accumulation_normalization at none and let the loss end "
+           "in a mean";
+  if (window.normalized)
+    return "the loss ends in a mean, and grad_accumulation_normalization would divide its gradient once more. Leave it "
+           "at none, or end the loss in a sum. Nothing was sent; the gradients are still on the trainer";
+  return {};
+}
+
+inline const char* wire_name(grad_normalization by) {
+  return by == grad_normalization::num_loss_tokens ? "num_loss_tokens" : "num_sequences";
+}
+
 GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_options& options) {
   try {
     check_step(options);
@@ -73,13 +93,10 @@ GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_
     call->on->enqueue([call, options, window](model::release_type release) {
       auto step = [call, options, window, release] {
         const session& of = *call->on->of();
-        std::string obstacle = step_obstacle(*call->on, *window);
-        const bool no_clipping = options.grad_clip_norm > 0 && !of.dialect().grad_clip_norm;
-        if (no_clipping)
-          obstacle =
-              "this server (" + std::string(of.dialect().name) + ") does not clip gradients; leave grad_clip_norm at 0";
+        const std::string wrong = option_obstacle(of, *window, options);
+        const std::string obstacle = wrong.empty() ? step_obstacle(*call->on, *window) : wrong;
         if (!obstacle.empty()) {
-          call->ended.set_error(std::make_exception_ptr(error(no_clipping ? errc::config : errc::closed,
+          call->ended.set_error(std::make_exception_ptr(error(wrong.empty() ? errc::closed : errc::config,
                                                               "optim_step: " + obstacle, {.operation = "optim_step"})));
           return release();
         }
@@ -89,6 +106,8 @@ GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_
           body.seq_id = seq_id;
           body.adam_params = {options.learning_rate, options.beta1,        options.beta2,
                               options.eps,           options.weight_decay, options.grad_clip_norm};
+          if (options.grad_accumulation_normalization != grad_normalization::none)
+            body.grad_accumulation_normalization = wire_name(options.grad_accumulation_normalization);
           return call->on->of()->record("optim_step", "/api/v1/optim_step", wire::to_json(body),
                                         step_effect(*call->on->of()));
         };

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a loss may contain only where it says that it is meant: k1 with a gradient. And what it may not: a mean of a
+// metric, whose divisor reads logprobs. Looked for only where either occurs at all.
+#pragma once
+
+#include <gradwire/expression/conditional.hpp>
+#include <gradwire/gradient/terms.hpp>
+
+namespace gradwire::inline v0 {
+namespace formula {
+
+template <class Op>
+inline constexpr bool is_suspect = std::is_same_v<Op, k1_op> || std::is_same_v<Op, mean_where_op>;
+template <class E>
+inline constexpr bool has_suspect = false;
+template <class Op, class... Xs>
+inline constexpr bool has_suspect<node<Op, Xs...>> = is_suspect<Op> || (has_suspect<Xs> || ...);
+
+// Does the slope of the operation read no operand that carries a gradient, at most which of them it takes?
+template <class Op>
+inline constexpr bool picks = std::is_same_v<Op, where_op> || std::is_same_v<Op, clamp_op> ||
+                              std::is_same_v<Op, minimum_op> || std::is_same_v<Op, maximum_op>;
+
+// Is k1 added to the loss, scaled, clamped or chosen, so that its slope reaches the loss as it is? |k1| or k1² is
+// another estimator, and k1 times a ratio is one with a gradient.
+template <class E, class Variable>
+inline constexpr bool has_k1 = false;
+template <class Op, class Variable, class... Xs>
+constexpr bool has_k1_below() {
+  if constexpr (!has_suspect<node<Op, Xs...>> || !active<node<Op, Xs...>, Variable> || allows<Op>(lint::k1_as_loss))
+    return false;
+  else if constexpr (std::is_same_v<Op, k1_op>)
+    return true;
+  else if constexpr (picks<Op> || requires { requires Op::linear; })
+    return ((active<Xs, Variable> && has_k1<Xs, Variable>) || ...);
+  else if constexpr (requires { requires Op::bilinear; })
+    return (active<Xs, Variable> + ... + 0) == 1 && (has_k1<Xs, Variable> || ...);
+  else
+    return false;
+}
+template <class Op, class... Xs, class Variable>
+inline constexpr bool has_k1<node<Op, Xs...>, Variable> = has_k1_below<Op, Variable, Xs...>();
+template <class A, class B, class Variable>
+inline constexpr bool has_k1<node<straight_through_op, A, B>, Variable> = has_k1<B, Variable>;
+
+// Does a mean divide by what reads logprobs?
+template <class E>
+inline constexpr bool has_metric_mean = false;
+template <class Op, class... Xs>
+inline constexpr bool has_metric_mean<node<Op, Xs...>> = has_suspect<node<Op, Xs...>> && (has_metric_mean<Xs> || ...);
+template <class A, class B>
+inline constexpr bool has_metric_mean<node<mean_where_op, A, B>> = reads_logprobs<B> || has_metric_mean<A>;
+
+}  // namespace formula
+}  // namespace gradwire::inline v0
