@@ -22,7 +22,7 @@ struct two_ratios {
 
 double user(const std::vector<std::int32_t>& question, const std::vector<std::int32_t>& answer,
             const std::vector<float>& current, const std::vector<float>& sampled) {
-  batch data{group(datum{prompt(question) + response(answer), logprobs = current, old_logprobs = sampled,
-                         ref_logprobs = sampled})};
+  batch data{group(
+      datum{prompt(question) + response(answer), logprobs = current, old_logprobs = sampled, ref_logprobs = sampled})};
   return value_and_gradient(two_ratios{}, wrt(logprobs), at(data)).loss;
 }

@@ -236,7 +236,7 @@ BOOST_AUTO_TEST_CASE(everything_a_batch_shows_is_const) {
   static_assert(std::is_same_v<decltype(std::declval<type&>().shape()), const layout&>);
   static_assert(std::is_same_v<decltype(std::declval<type&>().weight_sum()), const double*>);
   static_assert(std::is_same_v<decltype(std::declval<type&>().column(weights)[0]), std::span<const float>>);
-  static_assert(std::is_same_v<decltype(rows(weights, std::declval<type&>())[0]), std::span<const float>>);
+  static_assert(std::is_same_v<decltype(rows_of(weights, std::declval<type&>())[0]), std::span<const float>>);
   static_assert(type::has<std::remove_const_t<decltype(weights)>> &&
                 type::has<std::remove_const_t<decltype(advantage)>> &&
                 !type::has<std::remove_const_t<decltype(reward)>>);
@@ -244,7 +244,7 @@ BOOST_AUTO_TEST_CASE(everything_a_batch_shows_is_const) {
 
 BOOST_AUTO_TEST_CASE(a_ragged_view_shows_rows_of_their_real_lengths) {
   const batch data{sample(1, 3), sample(2, 20)};
-  const auto view_of_rows = rows(old_logprobs, data);
+  const auto view_of_rows = rows_of(old_logprobs, data);
   BOOST_TEST(view_of_rows.size() == 2u);
   BOOST_TEST(view_of_rows.tokens() == 23u);
   std::size_t s = 0;
@@ -304,6 +304,19 @@ BOOST_AUTO_TEST_CASE(whole_numbers_stay_whole) {
                      batch{datum{prompt({1, 2, 3}), values = std::vector<int>{5, 16777217}}};
                    }),
                    0, 1, "values", "16777217");
+
+  // what names a part, given as a number of any kind: 2^24 and 2^24 + 1 are one float
+  CHECK_DATA_ERROR(caught([&] { batch{with_id(16777216.0), with_id(16777217.0)}; }), 1, -1, "prompt_id", "16777217");
+  BOOST_TEST(batch{with_id(16777218.0)}.data(prompt_id)[0] == 16777218);
+  BOOST_TEST(batch{with_id(0.1)}.data(prompt_id)[0] == 0.1f);
+  const batch both{with_id(1), with_id(2)};
+  const auto exact = batch_of<double>(with_id(16777217), with_id(2));
+  CHECK_DATA_ERROR(caught([&] { with(micro_batch = reals{1, 33554433}, both); }), 1, -1, "micro_batch", "33554433");
+  CHECK_DATA_ERROR(caught([&] { with(datum_id = reals{123456789013, 1}, both); }), 0, -1, "datum_id", "123456789013");
+  CHECK_DATA_ERROR(caught([&] { with(micro_batch = exact.column(prompt_id), both); }), 0, -1, "micro_batch",
+                   "16777217");
+  BOOST_TEST(with(reward = reals{16777217, 1}, both).data(reward)[0] ==
+             16777216);  // a number like any other is rounded
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -210,7 +210,11 @@ inline golden_case to_case(const node& from) {
   return c;
 }
 
-inline std::string path_of(const std::string& file) { return std::string(GRADWIRE_TEST_DATA) + "/" + file; }
+inline std::string path_of(const std::string& file) {
+  std::string path = GRADWIRE_TEST_DATA;
+  path += '/';
+  return path += file;
+}
 
 inline std::string text_of(const std::string& file) {
   std::ifstream stream(path_of(file), std::ios::binary);

@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_tree_is_explained_without_its_type) {
   BOOST_TEST(has(explained.text(), "beta = 0.1  per nat"));
   const std::string page = explained.markdown();
   BOOST_TEST(has(page, "## dpo\n"));
-  BOOST_TEST(has(page, "$$L = "));
+  BOOST_TEST(has(page, "```math\nL = "));
   BOOST_TEST(has(page, "\\frac{\\partial L}{\\partial \\ell}"));
   BOOST_TEST(has(page, "| `beta` | 0.1 | per nat |"));
   BOOST_TEST(std::count(page.begin(), page.end(), '{') == std::count(page.begin(), page.end(), '}'));

@@ -194,7 +194,7 @@ auto batch_of(const First& first, const Rest&... rest) {
 
 // A per-token column as rows of their real lengths.
 template <class F, class T, class... Fields>
-ragged_view<const T> rows(F field, const batch<T, Fields...>& data) noexcept {
+ragged_view<const T> rows_of(F field, const batch<T, Fields...>& data) noexcept {
   return {data.data(field), data.shape()};
 }
 

@@ -60,7 +60,7 @@ template <class T>
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void does_not_fit(place at, double given, bool whole) {
-  refuse(at, given, "%.9g %s a float; make the batch with batch_of<double>(…)", given,
+  refuse(at, given, "%.*g %s a float; make the batch with batch_of<double>(…)", whole ? 15 : 9, given,
          whole ? "is not exact as" : "does not fit into");
 }
 
@@ -94,12 +94,22 @@ template <class T>
   }
 }
 
+// A whole number that names something: 16777216 and 16777217 are one float, and what they name would be one part.
+template <class T>
+void check_identity(const field_info& field, double given, T value, const place& at) {
+  if (field.identity && is_finite(given) && static_cast<double>(value) != given &&
+      (given >= largest_exact_integer<T> || given <= -largest_exact_integer<T>))
+    does_not_fit(at, given, true);
+}
+
 // One value of a coarser column. `counts`: a weight that is not 0 depends on it.
 template <class T>
-[[gnu::noinline]] T fill_single(const numbers& from, std::size_t index, bool counts, const place& at) {
+[[gnu::noinline]] T fill_single(const field_info& field, const numbers& from, std::size_t index, bool counts,
+                                const place& at) {
   const double given = value_at(from, index);
   const T value = static_cast<T>(given);
   if (!fits(from, given, value)) does_not_fit(at, given, is_integer(from.kind));
+  check_identity(field, given, value, at);
   if (counts && !is_finite(value)) single_not_finite(at, given);
   return value;
 }
@@ -165,7 +175,7 @@ template <class T>
       const numbers& from = datums[s]->columns[f];
       if (from.response_only) mark_response_row(*column, s, shape.sequences());
       if (field.level == extent::sequence) {
-        out[s] = fill_single<T>(from, 0, state->weights->count[s] != 0, at);
+        out[s] = fill_single<T>(field, from, 0, state->weights->count[s] != 0, at);
       } else {
         fill_row(from, 0, field.level == extent::candidate ? width : 1, shape.length[s], out + shape.offset[s],
                  shape.padded(), weights + shape.offset[s], at);

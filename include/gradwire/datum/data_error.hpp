@@ -47,7 +47,8 @@ constexpr double printable(double value) noexcept { return value != value ? __bu
   if (piece.kind == word::whole) {
     __builtin_snprintf(digits, sizeof digits, "%lld", static_cast<long long>(piece.integer));
   } else if (piece.kind == word::real) {
-    __builtin_snprintf(digits, sizeof digits, "%.9g", printable(piece.number));
+    const bool id = __builtin_fabs(piece.number) < 1e15 && piece.number == __builtin_floor(piece.number);
+    __builtin_snprintf(digits, sizeof digits, "%.*g", id ? 15 : 9, printable(piece.number));
   }
   if (piece.kind == word::part) {
     to.append(piece.chars, piece.size);

@@ -2,6 +2,7 @@
 // A field is the name of a column, as an empty value: it stands for the column in formulas and takes values in data,
 //
 //   inline constexpr field<"entropy", per_token> entropy{};          // a column of one's own
+//   inline constexpr field<"skill", per_sequence, "skill", role::learned> skill{};   // what a model of one's own says
 //   datum{prompt(q) + response(a), entropy = values};                // its values
 //
 // `field = values` copies an lvalue, moves an rvalue, borrows a `view(x)` and evaluates an adapter's lazy expression
@@ -24,6 +25,7 @@ struct field_info {
   const char* name = "";
   const char* wire_name = "";  // its key in loss_fn_inputs
   extent level = extent::token;
+  bool identity = false;  // whole numbers that name something
 };
 
 template <class Field, class Values>
@@ -61,8 +63,8 @@ struct field {
   static constexpr auto name = Name;
   static constexpr auto wire_name = WireName;
   static constexpr extent level = Extent;
-  static constexpr role logprobs_role = Role;
-  static constexpr field_info info{Name.data, WireName.data, Extent};
+  static constexpr role column_role = Role;
+  static constexpr field_info info{Name.data, WireName.data, Extent, Role == role::identity};
 
   template <class X>
   constexpr auto operator=(X&& values) const {

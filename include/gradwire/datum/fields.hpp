@@ -18,24 +18,24 @@ inline constexpr field<"teacher_logprobs", per_token, "teacher_logprobs", role::
 // clang-format on
 inline constexpr field<"weights", per_token> weights{};                                // 0 = masked; every batch has it
 inline constexpr field<"token_advantage", per_token, "advantages"> token_advantage{};  // reward units
-inline constexpr field<"values", per_token> values{};                                  // a critic's, now, reward units
+inline constexpr field<"values", per_token, "values", role::learned> values{};         // a critic's, now, reward units
 inline constexpr field<"old_values", per_token> old_values{};                          // a critic's when it sampled
 inline constexpr field<"returns", per_token> returns{};                                // what the critic should say
 inline constexpr field<"token_reward", per_token> token_reward{};          // reward units; without it: the last token's
 inline constexpr field<"sum_pi_squared", per_token> sum_pi_squared{};      // Σ π² over the vocabulary, dimensionless
 inline constexpr field<"information_gain", per_token> information_gain{};  // nats
 
-// Per sequence.
-inline constexpr field<"advantage", per_sequence, "advantages"> advantage{};  // reward units
-inline constexpr field<"reward", per_sequence> reward{};                      // reward units
-inline constexpr field<"score", per_sequence> score{};                        // a reward model's, now: for wrt(score)
-inline constexpr field<"reward_baseline", per_sequence> reward_baseline{};    // of the greedy rollout, reward units
-inline constexpr field<"datum_id", per_sequence> datum_id{};    // whole number: names the datum in random selections
-inline constexpr field<"desirable", per_sequence> desirable{};  // KTO: 1 desirable, 0 undesirable
-inline constexpr field<"micro_batch", per_sequence> micro_batch{};  // whole number: a partition of the batch
-inline constexpr field<"prompt_id", per_sequence> prompt_id{};      // whole number: a partition of the batch
-
 // clang-format off
+// Per sequence.
+inline constexpr field<"advantage", per_sequence, "advantages"> advantage{};    // reward units
+inline constexpr field<"reward", per_sequence> reward{};                        // reward units
+inline constexpr field<"score", per_sequence, "score", role::learned> score{};  // a reward model's, now: for wrt(score)
+inline constexpr field<"reward_baseline", per_sequence> reward_baseline{};      // of the greedy rollout, reward units
+inline constexpr field<"datum_id", per_sequence, "datum_id", role::identity> datum_id{};  // whole number: names the datum in random selections
+inline constexpr field<"desirable", per_sequence> desirable{};  // KTO: 1 desirable, 0 undesirable
+inline constexpr field<"micro_batch", per_sequence, "micro_batch", role::identity> micro_batch{};  // whole number: a partition of the batch
+inline constexpr field<"prompt_id", per_sequence, "prompt_id", role::identity> prompt_id{};  // whole number: a partition of the batch
+
 // Per candidate: K values a target, for top-K distillation.
 inline constexpr field<"candidate_logprobs", per_candidate, "logprobs", role::current> candidate_logprobs{};  // the trainer's, now
 inline constexpr field<"candidate_teacher_logprobs", per_candidate, "candidate_teacher_logprobs", role::teacher> candidate_teacher_logprobs{};

@@ -130,7 +130,7 @@ template <class T>
                                                 : " value");
   }
   for (std::size_t i = 0; i < wanted; ++i) {
-    out[i] = fill_single<T>(from, i, is_counted(state, field.level, i), place_of(shape, field, i));
+    out[i] = fill_single<T>(field, from, i, is_counted(state, field.level, i), place_of(shape, field, i));
   }
 }
 
@@ -251,6 +251,12 @@ template <class T, class U>
     convert({.data = storage->data, .size = given.size(), .kind = kind_of<U>()}, 0, 1, given.size(),
             reinterpret_cast<T*>(column->data));
     column->response_rows = storage->response_rows;
+    if (field.identity && field.level > extent::token) {
+      const U* const given_values = reinterpret_cast<const U*>(storage->data);
+      for (std::size_t i = 0; i < given.size(); ++i)
+        check_identity(field, static_cast<double>(given_values[i]), values_of<T>(*column)[i],
+                       place_of(*from.shape, field, i));
+    }
     storage = std::move(column);
   }
   if (slot != 0) check_column<T>(from, *storage, field);

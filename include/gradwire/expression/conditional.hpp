@@ -37,7 +37,9 @@ constexpr auto std_over_all_tokens(const X& x) {
   static_assert(Ddof == 0 || Ddof == 1, "gradwire: the standard deviation divides by n (ddof 0) or n - 1 (ddof 1)");
   const auto sum = [](const auto& y) { return sum_over_sequences(sum_over_tokens_unweighted(y)); };
   const auto mean = divide_or_zero(sum(x), terminals::total_count);
-  return sqrt(divide_or_zero(sum(square(x - mean)), terminals::total_count - Ddof));
+  // Equal values have a deviation and a slope of 0; what rounding leaves of the mean is none.
+  const auto variance = divide_or_zero(sum(square(x - mean)), terminals::total_count - Ddof);
+  return where(variance > 1e-30 * square(mean), sqrt(variance), 0.0);
 }
 
 }  // namespace gradwire::inline v0

@@ -83,6 +83,9 @@ inline constexpr bool is_boolean = false;
 template <class Op, class... Xs>
 requires requires { typename Op::boolean; }
 inline constexpr bool is_boolean<node<Op, Xs...>> = true;
+template <class Op, class X>
+requires requires { requires Op::keeps_truth; }
+inline constexpr bool is_boolean<node<Op, X>> = is_boolean<X>;  // a let, stop_gradient
 
 }  // namespace formula
 

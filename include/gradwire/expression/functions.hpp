@@ -13,10 +13,7 @@ namespace gradwire::inline v0 {
 template <class Op>
 struct function {
   template <operand... Es>
-    requires(expression<Es> || ...)
-  constexpr auto operator()(const Es&... es) const {
-    return make_node<Op>(es...);
-  }
+  requires(expression<Es> || ...) constexpr auto operator()(const Es&... es) const { return make_node<Op>(es...); }
 };
 
 // clang-format off
@@ -26,7 +23,8 @@ struct exp_op {
 };
 struct expm1_op {
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return expm1(x); }
-  template <class V> [[gnu::always_inline]] static V derivative(V, V value) noexcept { return value + V::broadcast(1); }
+  // Not value + 1, of which nothing is left below -37: there the slope would be 0.
+  template <class V> [[gnu::always_inline]] static V derivative(V x, V) noexcept { return exp(x); }
 };
 struct log_op {
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return log(x); }
@@ -126,7 +124,7 @@ struct divide_or_zero_op {
   }
 };
 struct stop_gradient_op {
-  static constexpr bool detached = true, keeps_role = true;
+  static constexpr bool detached = true, keeps_role = true, keeps_truth = true;
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x; }
 };
 struct straight_through_op {  // the value of the first operand, the slope of the second
@@ -142,7 +140,7 @@ struct k1_op {  // policy - reference, marked: in a loss its gradient ignores th
 template <fixed_string Name>
 struct let_op {
   static constexpr auto name = Name;
-  static constexpr bool linear = true, keeps_role = true;
+  static constexpr bool linear = true, keeps_role = true, keeps_truth = true;
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return x; }
   template <bool, class V> [[gnu::always_inline]] static V slope(V, V, V dx) noexcept { return dx; }
 };
@@ -169,15 +167,26 @@ template <truth C, operand A, operand B>
 constexpr auto where(const C& c, const A& a, const B& b) {
   return node<where_op, C, expression_of<A>, expression_of<B>>{c, as_expression(a), as_expression(b)};
 }
+template <operand C, operand A, operand B> requires(!truth<C> && (expression<C> || expression<A> || expression<B>))
+constexpr auto where(const C&, const A& a, const B& b) {
+  static_assert(truth<C>, "gradwire: where(condition, a, b) takes a condition, not a number; of a column of 0 and 1 write where(x > 0, a, b)");
+  return make_node<maximum_op>(a, b);
+}
 template <operand A, operand B> requires(expression<A> || expression<B>)
 constexpr auto divide_or_zero(const A& a, const B& b) { return make_node<divide_or_zero_op>(a, b); }
 
 // The value, without a gradient.
-template <expression X> constexpr auto stop_gradient(const X& x) { return make_node<stop_gradient_op>(x); }
+template <expression X> constexpr auto stop_gradient(const X& x) {
+  if constexpr (truth<X>) return node<stop_gradient_op, X>{x};
+  else return make_node<stop_gradient_op>(x);
+}
 
-// let<"ratio">(x): x under a name, evaluated once.
+// let<"ratio">(x): x under a name, evaluated once; a condition stays one.
 template <fixed_string Name, expression X>
-constexpr auto let(const X& x) { return make_node<let_op<Name>>(x); }
+constexpr auto let(const X& x) {
+  if constexpr (truth<X>) return node<let_op<Name>, X>{x};
+  else return make_node<let_op<Name>>(x);
+}
 
 // value_of(x).gradient_of(y): straight-through estimators.
 template <class X> struct value_of_t {

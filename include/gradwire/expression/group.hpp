@@ -9,7 +9,8 @@
 //
 // The last two are one value a sequence, the others one a group.
 // …_over_sequences is the same over the batch. Of a value that comes from tokens, sequences without any w ≠ 0 take no
-// part; of a column, every sequence does. mean_over_group and mean_over_sequences are in reductions.hpp.
+// part; of a column, every sequence does that has any, or whose value is finite. mean_over_group and
+// mean_over_sequences are in reductions.hpp.
 #pragma once
 
 #include <gradwire/expression/reductions.hpp>

@@ -23,6 +23,17 @@ constexpr auto metric(const X& x) {
   return metric_t<Name, expression_of<X>>{as_expression(x)};
 }
 
+template <fixed_string Name, number X>
+constexpr auto metric(const X& x) {
+  static_assert(expression<X>,
+                "gradwire: a metric is a formula over the batch; what this one says is a number that you know already");
+  return metric_t<Name, constant>{{static_cast<double>(x)}};
+}
+template <class M>
+inline constexpr bool is_metric = false;
+template <fixed_string Name, class X>
+inline constexpr bool is_metric<metric_t<Name, X>> = true;
+
 template <class... Metrics>
 struct metric_list;
 template <>
@@ -67,8 +78,14 @@ concept objective_like = requires {
 };
 
 template <expression Loss, class... Metrics>
-constexpr objective_t<expression_of<Loss>, Metrics...> objective(const Loss& loss, const Metrics&... metrics) {
-  return {as_expression(loss), formula::make_metrics(metrics...)};
+constexpr auto objective(const Loss& loss, const Metrics&... metrics) {
+  static_assert((is_metric<Metrics> && ...),
+                "gradwire: objective(loss, metrics...) takes metrics after the loss; give each a name: "
+                "metric<\"name\">(formula)");
+  if constexpr ((is_metric<Metrics> && ...))
+    return objective_t<expression_of<Loss>, Metrics...>{as_expression(loss), formula::make_metrics(metrics...)};
+  else
+    return objective_t<expression_of<Loss>>{as_expression(loss), {}};  // one error is enough
 }
 
 // What a loss means: the formula itself, or what its call returns.

@@ -159,6 +159,8 @@ template <operand A, operand B> requires(expression<A> || expression<B>)
 constexpr auto operator>=(const A& a, const B& b) { return make_node<less_equal_op>(b, a); }
 template <operand A, operand B> requires(expression<A> || expression<B>)
 constexpr auto operator==(const A& a, const B& b) { return make_node<equal_op>(a, b); }
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator!=(const A& a, const B& b) { return node<not_op, decltype(a == b)>{a == b}; }
 
 template <class E> concept truth = expression<E> && formula::is_boolean<std::remove_cvref_t<E>>;
 

@@ -22,11 +22,17 @@
 namespace gradwire::inline v0 {
 
 // What a crossing adds up, and over which elements.
-struct weighted_sum {};  // Σ w·x over w ≠ 0
-struct unit_sum {};      // Σ x over w ≠ 0
-struct plain_sum {};     // Σ x over every element
-struct counted_sum {};   // Σ x over the elements that have any w ≠ 0
-struct largest {};       // max x over w ≠ 0, or over the counted elements
+struct weighted_sum {  // Σ w·x over w ≠ 0
+  static constexpr bool over_unmasked = true;
+};
+struct unit_sum {  // Σ x over w ≠ 0
+  static constexpr bool over_unmasked = true;
+};
+struct plain_sum {};  // Σ x over every element
+struct counted_sum {  // Σ x over the elements that have any w ≠ 0
+  static constexpr bool over_counted = true;
+};
+struct largest {};  // max x over w ≠ 0, or over the counted elements
 struct smallest {};
 template <extent At>     // of which the divisor is the sum: sequence or batch
 struct own_weight_sum {  // Σ x over w ≠ 0 for an x that divides: it must be positive, or every x 0
@@ -38,7 +44,9 @@ struct role_sum {  // Σ x over the sequences of a pair's role: 1 chosen, 2 reje
 };
 
 template <class Kind>
-inline constexpr bool is_divisor = requires { requires Kind::divides; };
+inline constexpr bool is_divisor = requires {
+  requires Kind::divides;
+};
 
 template <extent From, extent To, class Kind>
 struct reduce_op {
@@ -46,8 +54,7 @@ struct reduce_op {
   using kind = Kind;
   static constexpr extent body = From, output = To;
   static constexpr bool linear = true, keeps_role = From != extent::candidate;
-  static constexpr bool detached =
-      std::is_same_v<Kind, largest> || std::is_same_v<Kind, smallest> || is_divisor<Kind>;
+  static constexpr bool detached = std::is_same_v<Kind, largest> || std::is_same_v<Kind, smallest> || is_divisor<Kind>;
 };
 
 enum class all_masked : bool { excluded, counts };
@@ -123,7 +130,7 @@ template <operand X> constexpr auto min_over_all_tokens(const X& x) { return min
 
 template <expression X> constexpr auto sum_over_group(const X& x) {
   static_assert(X::level >= extent::sequence, "gradwire: the expression is still per token; reduce it with mean_over_tokens(...) or sum_over_tokens(...) first");
-  static_assert(X::level == extent::sequence, "gradwire: the expression is already reduced over the sequences of a group");
+  static_assert(X::level <= extent::sequence, "gradwire: the expression is already reduced over the sequences of a group");
   using kind = std::conditional_t<formula::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
   return formula::reduce<extent::sequence, extent::group, kind>(as_expression(x));
 }
@@ -143,7 +150,7 @@ template <expression X> constexpr auto rejected(const X& x) {
 }
 template <expression X> constexpr auto sum_over_groups(const X& x) {
   static_assert(X::level >= extent::group, "gradwire: the expression is still per sequence; reduce it with sum_over_group(...), or with chosen(...) - rejected(...), first");
-  static_assert(X::level == extent::group, "gradwire: the expression is already reduced over the batch");
+  static_assert(X::level != extent::batch, "gradwire: the expression is already reduced over the batch");
   using kind = std::conditional_t<formula::reduced_over_tokens<expression_of<X>>, counted_sum, plain_sum>;
   return formula::reduce<extent::group, extent::batch, kind>(as_expression(x));
 }

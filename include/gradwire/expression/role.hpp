@@ -34,8 +34,8 @@ namespace formula {
 template <class E>
 inline constexpr role role_of = role::none;
 template <class E>
-requires requires { E::logprobs_role; }
-inline constexpr role role_of<E> = E::logprobs_role;
+requires requires { E::column_role; }
+inline constexpr role role_of<E> = E::column_role < role::learned ? E::column_role : role::none;
 template <class Op, class X, class... Rest>
 constexpr role role_of_node() {
   if constexpr (requires { Op::sets_role; })

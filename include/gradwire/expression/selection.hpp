@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Selection of a number of the batch's unmasked tokens, as a truth value per token without a gradient:
 //
-//   top_count_over_batch(x, count)                        the tokens with the `count` largest x; ties by the smaller
-//   hash smallest_hash_over_batch(condition, count, seed)      of those where the condition holds, the `count` with the
-//   smallest hash token_share(fraction)                                 a count: max(1, ⌊fraction · #(w ≠ 0)⌋)
+//   top_count_over_batch(x, count)            the tokens with the `count` largest x; ties by the smaller hash
+//   smallest_hash_over_batch(c, count, seed)  of those where the condition c holds, the `count` with the smallest hash
+//   token_share(fraction)                     a count: max(1, ⌊fraction · #(w ≠ 0)⌋)
 //
 // The hash is of (seed, datum id, position): a random choice that repeats, whatever the threads and the order of
 // evaluation. A datum's id is its index in the batch, or the column `datum_id` where the batch has it. Fewer are

@@ -5,6 +5,8 @@
 #include <gradwire/expression/operators.hpp>
 
 namespace gradwire::inline v0 {
+struct divide_or_zero_op;  // functions.hpp
+
 namespace formula {
 
 template <class Op>
@@ -106,6 +108,44 @@ constexpr bool slope_is_data_of() {
 template <class Op, class... Xs, class Variable, int Rank, extent Reached>
 inline constexpr bool slope_is_data<node<Op, Xs...>, Variable, Rank, Reached> =
     slope_is_data_of<Op, Variable, Rank, Reached, Xs...>();
+
+// Does the body of a reduction over tokens read, with a gradient, the result of another?
+template <class Variable, class... Xs>
+constexpr bool reads_active_reduction() {
+  return ((rank<Xs> > 0 && active<Xs, Variable>) || ...);
+}
+
+// Can the adjoint of a reduction over tokens be exactly 0 in a sequence that has unmasked tokens: behind a condition, a
+// clamp, a factor? `Root` is where the adjoint begins. Sums and means whose divisor is of the batch's shape keep it.
+template <class E, class Variable>
+inline constexpr bool may_vanish = false;
+template <class B>
+inline constexpr bool is_shape_value = requires {
+  B::what;
+};
+template <class Op, class Variable, class... Xs>
+constexpr bool may_vanish_below() {
+  if constexpr (!active<node<Op, Xs...>, Variable>)
+    return false;
+  else if constexpr (is_crossing<Op>) {
+    if constexpr (Op::body <= extent::token) return !requires {
+        requires Op::kind::over_unmasked;
+      }
+    || reads_active_reduction<Variable, Xs...>();
+    else return !requires {
+      requires Op::kind::over_counted;
+    }
+    || (may_vanish<Xs, Variable> || ...);
+  } else if constexpr (std::is_base_of_v<divide_or_zero_op, Op>)
+    return ![]<class A, class B>(const node<Op, A, B>*) {
+      return is_shape_value<B> && !may_vanish<A, Variable>;
+    }(static_cast<const node<Op, Xs...>*>(nullptr));
+  else
+    return !requires { requires Op::linear; }
+  || (may_vanish<Xs, Variable> || ...);
+}
+template <class Op, class... Xs, class Variable>
+inline constexpr bool may_vanish<node<Op, Xs...>, Variable> = may_vanish_below<Op, Variable, Xs...>();
 
 // Does E read a reduction to the batch?
 template <class E>

@@ -87,6 +87,11 @@ struct bound<node<let_op<Name>, X>, Scope, Offset> {
   static constexpr int next = Offset;
 };
 
+template <class E>
+inline constexpr bool is_let = false;
+template <fixed_string Name, class X>
+inline constexpr bool is_let<node<let_op<Name>, X>> = true;
+
 // ---- the numbers --------------------------------------------------------------------------------------------------
 
 template <class Bound>
@@ -105,6 +110,19 @@ struct constant_table<list<Bounds...>> : constant_slot<Bounds>... {};
   throw error(errc::config, sentence += "; give each of the two expressions its own name");
 }
 
+[[noreturn, gnu::noinline, gnu::cold]] inline void bad_clamp(double low, double high) {
+  char sentence[160];
+  __builtin_snprintf(sentence, sizeof sentence, "clamp(x, %.9g, %.9g): the lower bound is above the upper one", low,
+                     high);
+  throw error(errc::config, sentence);
+}
+template <class E>
+void check_bounds(const E&) {}
+template <class X>
+void check_bounds(const node<clamp_op, X, constant, constant>& e) {
+  if (e.b.value > e.c.value) bad_clamp(e.b.value, e.c.value);
+}
+
 template <fixed_string Scope, int Offset, class Table>
 void fill_constants(const constant& c, Table& table) {
   using key = bound_constant<Scope, Offset>;
@@ -121,7 +139,8 @@ void fill_constants(const E&, Table&) {}
 template <fixed_string Scope, int Offset, class Op, class... Xs, class Table>
 void fill_constants(const node<Op, Xs...>& e, Table& table) {
   using B = bound<node<Op, Xs...>, Scope, Offset>;
-  if constexpr (requires { Op::name; }) {  // a let: its numbers are counted within its own name
+  if constexpr (std::is_same_v<Op, clamp_op>) check_bounds(e);
+  if constexpr (is_let<node<Op, Xs...>>) {  // its numbers are counted within its own name
     fill_constants<Op::name, 0>(e.a, table);
   } else {
     fill_constants<Scope, Offset>(e.a, table);
@@ -131,11 +150,6 @@ void fill_constants(const node<Op, Xs...>& e, Table& table) {
 }
 
 // ---- one name, one expression -------------------------------------------------------------------------------------
-
-template <class E>
-inline constexpr bool is_let = false;
-template <fixed_string Name, class X>
-inline constexpr bool is_let<node<let_op<Name>, X>> = true;
 
 // Every let and every constant below E, each once.
 template <class List, class E>

@@ -53,11 +53,13 @@ using missing_fields =
 
 enum class verdict : unsigned char {
   fine,
+  wrong_variable,
   per_candidate,
   per_token,
   per_sequence,
   per_group,
   name_clash,
+  metric_clash,
   no_gradient,
   k1_as_loss,
   metric_mean,
@@ -75,26 +77,28 @@ template <>
 struct named_fields<list<>> {};
 
 // A class, because after a failed static_assert a class still has a value and the compiler says nothing more.
-template <class Loss, class Variable, class Batch, class Metrics>
+template <class Loss, class Variable, class Batch, class Metrics, bool OneMetricEach = true>
 struct check_loss {
   using missing = missing_fields<Batch, Loss, Metrics>;
   using lets = typename gather_lets<typename gather_lets<list<>, Loss>::type, Metrics>::type;
-  static constexpr verdict found = Loss::level == extent::candidate  ? verdict::per_candidate
-                                   : Loss::level == extent::token    ? verdict::per_token
-                                   : Loss::level == extent::sequence ? verdict::per_sequence
-                                   : Loss::level == extent::group    ? verdict::per_group
-                                   : !one_name_each(lets{})          ? verdict::name_clash
-                                   : !active<Loss, Variable>         ? verdict::no_gradient
-                                   : has_k1<Loss, Variable>          ? verdict::k1_as_loss
-                                   : has_metric_mean<Loss>           ? verdict::metric_mean
-                                   : has_idle_term<Loss, Variable>   ? verdict::idle_term
-                                   : missing::size != 0              ? verdict::missing_fields
-                                                                     : verdict::fine;
   static constexpr bool takes_variable =
       Variable::level <= extent::sequence && !std::is_same_v<Variable, detail::weights_field>;
-  static constexpr bool ok = found == verdict::fine && takes_variable;
+  static constexpr verdict found = !takes_variable                    ? verdict::wrong_variable
+                                   : Loss::level == extent::candidate ? verdict::per_candidate
+                                   : Loss::level == extent::token     ? verdict::per_token
+                                   : Loss::level == extent::sequence  ? verdict::per_sequence
+                                   : Loss::level == extent::group     ? verdict::per_group
+                                   : !one_name_each(lets{})           ? verdict::name_clash
+                                   : !OneMetricEach                   ? verdict::metric_clash
+                                   : !active<Loss, Variable>          ? verdict::no_gradient
+                                   : has_k1<Loss, Variable>           ? verdict::k1_as_loss
+                                   : has_metric_mean<Loss>            ? verdict::metric_mean
+                                   : has_idle_term<Loss, Variable>    ? verdict::idle_term
+                                   : missing::size != 0               ? verdict::missing_fields
+                                                                      : verdict::fine;
+  static constexpr bool ok = found == verdict::fine;
   static_assert(
-      takes_variable,
+      found != verdict::wrong_variable,
       "gradwire: wrt(...) takes a field that is per candidate, per token or per sequence, and not the weights, "
       "which every reduction reads");
   static_assert(found != verdict::per_candidate,
@@ -109,6 +113,8 @@ struct check_loss {
                 "gradwire: the loss is still per group; end it with mean_over_groups(...)");
   static_assert(found != verdict::name_clash,
                 "gradwire: one let name for two expressions; a name stands for one value, give each its own");
+  static_assert(found != verdict::metric_clash,
+                "gradwire: one metric name for two expressions; a name stands for one number, give each its own");
   static_assert(found != verdict::no_gradient,
                 "gradwire: the loss does not depend on the field in wrt(...), or only behind stop_gradient(...): its "
                 "gradient would be zero everywhere");

@@ -8,7 +8,9 @@
 // Central differences with two steps and Richardson's extrapolation, in double (of the values as the batch holds them).
 // What stop_gradient and every other detached value yields is held where it is, so that a straight-through estimator or
 // a detached weight is no error. A value within `step` of a kink (the corner of a min, max, clamp or abs on which the
-// loss depends, two neighbours of a sort) is skipped and the kink is named. What this finds: a user's own operation
+// loss depends, two neighbours of a sort) is skipped and the kink is named. Where a step leaves the domain of an
+// operation (a log, a sqrt) or the two steps disagree, smaller ones are tried, down to step/32768; where the rounding
+// of the loss hides the difference, the value is skipped. What this finds: a user's own operation
 // whose slope is not the derivative of its value, and mistakes of the library.
 //
 // The error of a value is |slope − difference| / max(|slope|, |difference|, 1e-3 · the largest slope of the batch),
@@ -63,7 +65,7 @@ struct gradient_check {
       return "the loss is " + brief(loss) + ", which has no differences; find_culprit names the place";
     if (worst_error != worst_error)
       return "the gradient is not finite: " + brief(slope) + " at " + describe(worst) + "; find_culprit says why";
-    if (checked == 0) return "nothing could be checked of " + how_many(values, "value");
+    if (checked == 0) return "the gradient cannot be judged: nothing could be checked of " + how_many(values, "value");
     return (worst_error > tolerance    ? "THE GRADIENT IS WRONG: "
             : loss_error() > tolerance ? "THE LOSS IS WRONG: "
                                        : "the gradient is right: ") +
@@ -112,6 +114,52 @@ inline void skip_value(gradient_check& to, const token_place& at, std::string re
   to.reasons.push_back({std::move(reason), 1, at});
 }
 
+struct judgement {
+  double error = 0;      // relative
+  double expected = 0;   // the finite difference
+  std::string reason{};  // why there is none
+  bool again = true;     // a smaller step may do
+};
+
+// The slope of one value against the differences over ±h and ±h/2.
+inline judgement judge(formula::interpreter& run, int field, const checked_value& at, double h, double largest,
+                       const gradient_check& found) {
+  double loss[4] = {found.plain_loss, found.plain_loss, found.plain_loss, found.plain_loss};
+  const double steps[4] = {h, -h, h / 2, -h / 2};
+  for (int k = 0; field >= 0 && k < 4; ++k) {
+    const auto trial = run.perturbed(field, at.element, steps[k]);
+    loss[k] = trial.loss;
+    if (trial.loss - trial.loss != 0) {
+      const std::string what = trial.lost < 0 ? std::string("the loss") : formula::text(run.formula(), trial.lost);
+      return {.reason = "a step of " + brief(h) + " leaves the domain of " + what};
+    }
+    if (trial.kink >= 0)
+      return {.reason = "within " + brief(h) + " of a kink at " + formula::text(run.formula(), trial.kink),
+              .again = false};
+  }
+  const double coarse = (loss[0] - loss[1]) / (2 * h), fine = (loss[2] - loss[3]) / h;
+  const double expected = (4 * fine - coarse) / 3, wrong = __builtin_fabs(at.slope - expected);
+  double size = 1e-3 * largest;
+  for (const double x : {__builtin_fabs(at.slope), __builtin_fabs(expected)}) size = x > size ? x : size;
+  const double rounding = 4 * 4e-16 * __builtin_fabs(found.plain_loss) / h, off = wrong - rounding;
+  if (size > 0 && rounding > 0.01 * size)
+    return {
+        .reason = "a difference over ±" + brief(h) + " drowns in the rounding of a loss of " + brief(found.plain_loss),
+        .again = false};
+  const double error = off > 0 ? off / size : off != off ? off : 0.0;
+  if (error <= found.tolerance) return {.error = error, .expected = expected, .again = false};
+  // Where the two steps disagree, the value bends too much for them or is beside a kink of a user's own operation,
+  // which is unknown here. On such a kink the second difference does not shrink with the step.
+  const double bend = __builtin_fabs(loss[0] + loss[1] - 2 * found.plain_loss) / h;
+  const double half_bend = __builtin_fabs(loss[2] + loss[3] - 2 * found.plain_loss) / (h / 2);
+  const double apart = __builtin_fabs(coarse - fine);
+  const bool disagree = apart > 0.1 * wrong || apart > 0.01 * __builtin_fabs(fine);
+  if (disagree || (half_bend > wrong && half_bend > 0.75 * bend))
+    return {.reason = "within " + brief(h) + " of what looks like a kink of an operation of your own",
+            .again = disagree};
+  return {.error = error, .expected = expected, .again = false};
+}
+
 [[gnu::noinline]] inline void check_values(formula::interpreter run, const std::vector<checked_value>& values,
                                            const check_options& options, gradient_check& found) {
   found.values = values.size();
@@ -128,44 +176,24 @@ inline void skip_value(gradient_check& to, const token_place& at, std::string re
     if (size > largest) largest = size;
     counts.push_back(each.counts);
   }
-  const double h = options.step, unit = 4e-16 * __builtin_fabs(found.plain_loss) / h;
   for (const std::size_t i : spread(counts, options.most)) {
     const checked_value& at = values[i];
-    double loss[4] = {found.plain_loss, found.plain_loss, found.plain_loss, found.plain_loss};
-    const double steps[4] = {h, -h, h / 2, -h / 2};
-    int kink = -1;
-    for (int k = 0; field >= 0 && k < 4 && kink < 0; ++k) {
-      const auto trial = run.perturbed(field, at.element, steps[k]);
-      loss[k] = trial.loss;
-      kink = trial.kink;
-    }
-    if (kink >= 0) {
-      skip_value(found, at.at, "within " + brief(h) + " of a kink at " + formula::text(run.formula(), kink));
-      continue;
-    }
-    const double coarse = (loss[0] - loss[1]) / (2 * h), fine = (loss[2] - loss[3]) / h;
-    const double expected = (4 * fine - coarse) / 3;
-    double size = 1e-3 * largest;
-    for (const double x : {__builtin_fabs(at.slope), __builtin_fabs(expected)}) size = x > size ? x : size;
-    const double off = __builtin_fabs(at.slope - expected) - 4 * unit;
-    const double error = off > 0 ? off / size : off != off ? off : 0.0;
-    // A kink of a user's own operation is unknown here. Beside it the two steps disagree; on it the second difference
-    // does not shrink with the step.
-    const double wrong = __builtin_fabs(at.slope - expected);
-    const double bend = __builtin_fabs(loss[0] + loss[1] - 2 * found.plain_loss) / h;
-    const double half_bend = __builtin_fabs(loss[2] + loss[3] - 2 * found.plain_loss) / (h / 2);
-    if (error > found.tolerance &&
-        (__builtin_fabs(coarse - fine) > 0.1 * wrong || (half_bend > wrong && half_bend > 0.75 * bend))) {
-      skip_value(found, at.at, "within " + brief(h) + " of what looks like a kink of an operation of your own");
+    judgement judged;
+    if (at.slope - at.slope != 0) judged = {.error = __builtin_nan(""), .again = false};
+    double step = options.step;
+    for (int attempt = 0; attempt < 6 && judged.again; ++attempt, step /= 8)
+      judged = judge(run, field, at, step, largest, found);
+    if (!judged.reason.empty()) {
+      skip_value(found, at.at, std::move(judged.reason));
       continue;
     }
     ++found.checked;
-    if (found.checked > 1 && error <= found.worst_error) continue;
+    if (found.checked > 1 && judged.error <= found.worst_error) continue;
     if (found.worst_error != found.worst_error) continue;
-    found.worst_error = error;
+    found.worst_error = judged.error;
     found.worst = at.at;
     found.slope = at.slope;
-    found.finite_difference = expected;
+    found.finite_difference = judged.expected;
   }
 }
 

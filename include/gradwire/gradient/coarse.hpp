@@ -22,6 +22,13 @@ inline void run_coarse(list<Es...>, [[maybe_unused]] Frame& f, [[maybe_unused]] 
   (run_one<Es>(f, c, at), ...);
 }
 
+template <class E, class Nodes, class Context>
+double value_of_body(Nodes nodes, Context& c, place at) {
+  frame<typename Context::number, list<>, Nodes> f;
+  run_coarse(nodes, f, c, at);
+  return f.template at<E>().value.v;
+}
+
 // Calls f(place) for every element of an extent, in order, within the part of the batch that is worked on.
 template <extent Level, class Context, class F>
 inline void for_each_place(Context& c, F&& f) {
@@ -66,17 +73,26 @@ inline bool has_tokens([[maybe_unused]] Context& c, [[maybe_unused]] place at) {
     return c.group_counted(at.g);
 }
 
+// And what is not finite in a column takes no part there: the masked sequence's reward may be anything.
+template <class C, class Context>
+inline bool is_absent(Context& c, place at, double x) {
+  if constexpr (crossing_traits<C>::from == extent::sequence)
+    return !__builtin_isfinite(x) && !c.counted(at.s);
+  else
+    return !__builtin_isfinite(x) && !c.group_counted(at.g);
+}
+template <class C>
+inline constexpr bool takes_all = !reduced_over_tokens<body_of<C>>;
+template <extent From, extent To, class X>
+inline constexpr bool takes_all<node<reduce_op<From, To, plain_sum>, X>> = true;
+
 template <class C, class Context>
 [[gnu::noinline]] void coarse_value(Context& c) {
   using traits = crossing_traits<C>;
   using body = typename traits::body;
   using nodes = program<list<body>, extent::batch>;
   double* out = c.array.template of<C>().value;
-  const auto value_at = [&](place at) {
-    frame<typename Context::number, list<>, nodes> f;
-    run_coarse(nodes{}, f, c, at);
-    return f.template at<body>().value.v;
-  };
+  const auto value_at = [&](place at) { return value_of_body<body>(nodes{}, c, at); };
   if constexpr (traits::statistical) {
     statistic_values<C>(c, value_at);
   } else if constexpr (traits::coupled) {
@@ -99,13 +115,17 @@ template <class C, class Context>
     } else if constexpr (traits::to == extent::batch) {
       compensated sum;
       for_each_place<traits::from>(c, [&](place at) {
-        if (takes_part<C>(c, at)) sum.add(value_at(at));
+        if (!takes_part<C>(c, at)) return;
+        const double x = value_at(at);
+        if (!takes_all<C> || !is_absent<C>(c, at, x)) sum.add(x);
       });
       out[0] = sum.total();
     } else {
       for (std::size_t g = c.first_group; g < c.last_group; ++g) out[g] = 0;
       for_each_place<traits::from>(c, [&](place at) {
-        if (takes_part<C>(c, at)) out[at.g] += value_at(at);
+        if (!takes_part<C>(c, at)) return;
+        const double x = value_at(at);
+        if (!takes_all<C> || !is_absent<C>(c, at, x)) out[at.g] += x;
       });
     }
   }
@@ -132,8 +152,8 @@ struct differentiable_crossing {
   };
 };
 
-// dL/dE at every place of an extent is known: passes it on to the reductions that E reads.
-template <class E, extent Level, class Context, class Adjoint>
+// dL/dE at every place of an extent is known: passes it on to the reductions that E reads. For: the reduction of E.
+template <class E, extent Level, class For = void, class Context, class Adjoint>
 void propagate(Context& c, Adjoint&& adjoint_at) {
   using nodes = program<list<E>, extent::batch>;
   using inputs = typename filter<differentiable_crossing<typename Context::plan>::template test, nodes>::type;
@@ -143,6 +163,10 @@ void propagate(Context& c, Adjoint&& adjoint_at) {
       if (adjoint == 0) return;  // also where the slope would be infinite: nothing flows
       frame<typename Context::number, inputs, nodes> f;
       run_coarse(nodes{}, f, c, at);
+      if constexpr (!std::is_void_v<For>) {
+        if constexpr (takes_all<For>)
+          if (is_absent<For>(c, at, f.template at<E>().value.v)) return;
+      }
       const auto give = [&]<class... Is>(list<Is...>) {
         (
             [&] {
@@ -163,14 +187,15 @@ template <class C, class Context>
   using traits = crossing_traits<C>;
   const double* adjoint = c.array.template of<C>().adjoint;
   if constexpr (traits::statistical) {
-    const double* const given = statistic_adjoints<C>(c);
-    propagate<typename traits::body, traits::from>(c, [&](place at) { return given[at.s]; });
+    const double* const given = statistic_adjoints<C>(
+        c, [&](place at) { return value_of_body<body_of<C>>(program<list<body_of<C>>, extent::batch>{}, c, at); });
+    propagate<typename traits::body, traits::from, C>(c, [&](place at) { return given[at.s]; });
   } else if constexpr (traits::coupled) {
     couple_adjoints<C>(c, c.array.template of<C>().adjoint);
-    propagate<typename traits::body, traits::from>(
+    propagate<typename traits::body, traits::from, C>(
         c, [&](place at) { return has_tokens<C>(c, at) ? adjoint[at.template index<traits::from>()] : 0.0; });
   } else {
-    propagate<typename traits::body, traits::from>(
+    propagate<typename traits::body, traits::from, C>(
         c, [&](place at) { return takes_part<C>(c, at) ? adjoint[at.template index<traits::to>()] : 0.0; });
   }
 }

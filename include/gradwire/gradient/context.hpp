@@ -62,8 +62,9 @@ struct context {
   const layout& shape;
   Table constants;
   Arrays array;
-  double counted_groups = 0;  // groups with any w ≠ 0
-  bool far = false;                             // are the columns larger than a cache that is near?
+  const double* counted_sizes = nullptr;  // of every group, its sequences with any w ≠ 0; where the formulas read it
+  double counted_groups = 0;              // groups with any w ≠ 0
+  bool far = false;                       // are the columns larger than a cache that is near?
   std::size_t first_group = 0, last_group = 0;  // of the part of the batch that is worked on
   value_type* slope = nullptr;
 
@@ -72,12 +73,6 @@ struct context {
     for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s)
       if (counted(s)) return true;
     return false;
-  }
-
-  double counted_in(std::size_t g) const {
-    double n = 0;
-    for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s) n += counted(s);
-    return n;
   }
 
   // The value of a coarse leaf at a place.
@@ -90,7 +85,7 @@ struct context {
       if constexpr (what == shape_value::sequence_length) return static_cast<double>(shape.length[at.s]);
       if constexpr (what == shape_value::group_size)
         return static_cast<double>(shape.group_begin[at.g + 1] - shape.group_begin[at.g]);
-      if constexpr (what == shape_value::counted_size) return counted_in(at.g);
+      if constexpr (what == shape_value::counted_size) return counted_sizes[at.g];
       if constexpr (what == shape_value::total_weight) return batch.total_weight();
       if constexpr (what == shape_value::total_count) return batch.total_count();
       if constexpr (what == shape_value::sequence_count) return static_cast<double>(shape.sequences());

@@ -57,7 +57,7 @@ struct loss_difference {
     const auto pad = [](std::string cell) { return cell.insert(0, cell.size() < 14 ? 14 - cell.size() : 0, ' '); };
     std::string all = verdict() + "\n                     first        second        change\n  loss      ";
     all += pad(brief(first)) + pad(brief(second)) + pad(brief(change())) + "\n  ‖slope‖   ";
-    all += pad(brief(first_norm)) + pad(brief(second_norm)) + pad("× " + brief(norm_ratio(), 4)).substr(0);
+    all += pad(brief(first_norm)) + pad(brief(second_norm)) + pad("× " + brief(norm_ratio(), 4));
     all += "\n  cosine " + brief(cosine) + ", " + whole(sign_flips) + " of " + how_many(values, "value") +
            " pushed in opposite directions, " + whole(only_first) + " moved by the first only, " + whole(only_second) +
            " by the second only\n";

@@ -17,7 +17,7 @@ inline void latex_lines(std::string& to, std::string_view title, const std::vect
                            ? "\\frac{\\partial L}{\\partial " + latex.field(std::string_view(line.name).substr(4)) + "}"
                            : latex.name(line.name.substr(0, 7) == "metric " ? line.name.substr(7) : line.name);
     const std::string body = names_node(line, latex) ? latex.definition(line.node) : latex(line.node);
-    to.append("\n$$").append(name).append(" = ").append(body).append("$$\n");
+    to.append("\n```math\n").append(name).append(" = ").append(body).append("\n```\n");
   }
 }
 
@@ -49,11 +49,14 @@ inline std::string explanation::markdown() const {
   table("Reads", "| column | symbol | extent | unit |\n|---|---|---|---|", rows);
   rows.clear();
   for (const auto& each : words(formula::reduction_meanings))
-    rows.push_back("| " + code(each.word) + " | " + std::string(each.meaning) + " |");
-  for (const auto& each : shapes()) rows.push_back("| " + code(each.word) + " | " + std::string(each.meaning) + " |");
+    rows.push_back("| " + code(each.word) + " | " + meaning(each) + " |");
+  for (const auto& each : shapes())
+    rows.push_back("| " + code(each.word) + " $" + std::string(each.latex) + "$ | " + std::string(each.meaning) + " |");
   table("Reductions and their divisors", "| word | meaning (w: weights) |\n|---|---|", rows);
   rows.clear();
-  for (const auto& line : lines_.metrics()) rows.push_back("| " + code(line.name) + " | " + code(line.text) + " |");
+  for (const auto& line : lines_.metrics())
+    rows.push_back("| " + code(line.name.substr(0, 7) == "metric " ? line.name.substr(7) : line.name) + " | " +
+                   code(line.text) + " |");
   table("Metrics", "| metric | value |\n|---|---|", rows);
   rows.clear();
   rows.push_back("- differentiated by " + code(options_.variable));

@@ -42,7 +42,7 @@ inline table on_policy_table(const tree& formula) {
     for (std::size_t e = 0; e < data.elements(n.level); ++e) {
       const bool second = n.level == extent::sequence ? e == 1 : e % 4 > 1;
       column.values.push_back(n.name.find("logprobs") != n.name.npos
-                                  ? -0.25 - 0.125 * static_cast<double>(e % 4 * e % 5)
+                                  ? -0.25 - 0.125 * static_cast<double>(e % 4 * (e % 4))
                               : n.name.find("advantage") != n.name.npos ? (second ? -1 : 1)
                                                                         : 1);
     }
@@ -73,15 +73,21 @@ inline std::vector<std::string> notes_on(const tree& formula, std::string_view v
   }
   const interpreter on_policy(formula, on_policy_table(formula));
   double steepest = 0;
-  for (const double slope : on_policy.adjoint(field)) steepest = __builtin_fmax(steepest, __builtin_fabs(slope));
-  if (advantage && steepest > 1e-9 && __builtin_fabs(on_policy.loss()) < 1e-9 * steepest)
-    notes.push_back(
-        ratio ? "On-policy (all logprob columns equal) each ratio is 1, so the value is minus the mean advantage: 0 "
-                "where "
-                "the advantages of a group cancel. The gradient is not 0: at each token it is -advantage times the "
-                "token's share of the reduction."
-              : "On-policy (all logprob columns equal) the value is 0 where the advantages of a group cancel; the "
-                "gradient at each token is not.");
+  bool is_advantage = true;  // is the slope −advantage times the same share everywhere?
+  for (std::size_t e = 0; e < on_policy.adjoint(field).size(); ++e) {
+    const double slope = on_policy.adjoint(field)[e];
+    steepest = __builtin_fmax(steepest, __builtin_fabs(slope));
+    const double signed_share = e < 2 ? -slope : slope, first = -on_policy.adjoint(field)[0];
+    is_advantage = is_advantage && e < 4 && __builtin_fabs(signed_share - first) <= 1e-9 * __builtin_fabs(first);
+  }
+  if (advantage && steepest > 1e-9 && __builtin_fabs(on_policy.loss()) < 1e-9 * steepest) {
+    std::string note = "On-policy (all logprob columns equal) ";
+    note += ratio ? "each ratio is 1 and the value is minus the reduced advantages: 0 where those of a group cancel. "
+                  : "the value is 0 where the advantages of a group cancel. ";
+    note += "The gradient is not 0";
+    note += is_advantage ? ": at each token it is -advantage times the token's share of the reduction." : ".";
+    notes.push_back(note);
+  }
   return notes;
 }
 

@@ -96,18 +96,18 @@ inline constexpr word_meaning reduction_meanings[] = {
 };
 
 inline constexpr word_meaning shape_meanings[] = {
-    {"position", "the token's place among the sequence's targets: 0, 1, …"},
-    {"weight_sum", "Σ w of the sequence"},
-    {"weight_count", "tokens of the sequence with w ≠ 0"},
-    {"sequence_length", "targets of the sequence"},
-    {"group_size", "sequences of the group"},
-    {"counted_size", "sequences of the group with any w ≠ 0"},
-    {"total_weight", "Σ w of the batch"},
-    {"total_count", "tokens of the batch with w ≠ 0"},
-    {"sequence_count", "sequences of the batch"},
-    {"counted_sequences", "sequences of the batch with any w ≠ 0"},
-    {"group_count", "groups of the batch"},
-    {"counted_groups", "groups of the batch with any w ≠ 0"},
+    {"position", "the token's place among the sequence's targets: 0, 1, …", "t"},
+    {"weight_sum", "Σ w of the sequence", "\\textstyle\\sum_t w"},
+    {"weight_count", "tokens of the sequence with w ≠ 0", "\\#_t[w \\ne 0]"},
+    {"sequence_length", "targets of the sequence", "\\lvert y\\rvert"},
+    {"group_size", "sequences of the group", "G"},
+    {"counted_size", "sequences of the group with any w ≠ 0", "G_w"},
+    {"total_weight", "Σ w of the batch", "\\textstyle\\sum_{i,t} w"},
+    {"total_count", "tokens of the batch with w ≠ 0", "\\#_{i,t}[w \\ne 0]"},
+    {"sequence_count", "sequences of the batch", "B"},
+    {"counted_sequences", "sequences of the batch with any w ≠ 0", "B_w"},
+    {"group_count", "groups of the batch", "P"},
+    {"counted_groups", "groups of the batch with any w ≠ 0", "P_w"},
 };
 
 inline constexpr word_meaning derivative_meanings[] = {

@@ -48,6 +48,14 @@ class explanation {
         if (is_word(line.text, std::string(word) + "(")) return true;
     return false;
   }
+  // What a reduction means, and over what its result is one value.
+  std::string meaning(const formula::word_meaning& reduction) const {
+    const auto& tree = lines_.derived().formula;
+    for (int i = 0; i < tree.size(); ++i)
+      if (formula::tree_reader(tree).read(i).name == reduction.word)
+        return std::string(reduction.meaning) + "; " + to_string(tree[i].level);
+    return std::string(reduction.meaning);
+  }
   // The columns that the loss and its metrics read, weights included.
   std::vector<const formula::tree_node*> fields() const {
     std::vector<const formula::tree_node*> result;
@@ -160,7 +168,7 @@ inline std::string explanation::text() const {
   for (const auto& [word, meaning, latex] : shapes()) numbers.emplace_back(word, meaning);
   formula::section(result, "numbers of the batch", numbers);
   rows reductions;
-  for (const auto& [word, meaning, latex] : words(formula::reduction_meanings)) reductions.emplace_back(word, meaning);
+  for (const auto& each : words(formula::reduction_meanings)) reductions.emplace_back(each.word, meaning(each));
   formula::section(result, "reductions (w: weights)", reductions);
   rows functions;
   for (const auto& [word, meaning, latex] : words(formula::function_meanings)) functions.emplace_back(word, meaning);

@@ -76,66 +76,50 @@ class latex_writer {
     std::string text = number_text(x);
     if (text == "-inf") return {"-\\infty", sum};
     if (text == "inf") return {"\\infty"};
-    if (const std::size_t e = text.find('e'); e != std::string::npos)
-      text = text.substr(0, e) + " \\cdot 10^{" + std::to_string(std::atoi(text.c_str() + e + 1)) + "}";
+    if (const std::size_t e = text.find('e'); e != std::string::npos) {  // 1e-08 is 1·10^{-8}
+      std::size_t digits = e + 2;
+      while (text[digits] == '0') ++digits;
+      const std::string power = (text[e + 1] == '-' ? "-" : "") + text.substr(digits);
+      text = text.substr(0, e) + " \\cdot 10^{" + power + "}";
+    }
     return {text, x < 0 ? sum : whole};
   }
   static std::string shape(shape_value what) {
-    switch (what) {
-      case shape_value::position:
-        return "t";
-      case shape_value::weight_sum:
-        return "\\textstyle\\sum_t w";
-      case shape_value::weight_count:
-        return "\\#_t\\{w \\ne 0\\}";
-      case shape_value::sequence_length:
-        return "|y|";
-      case shape_value::group_size:
-        return "G";
-      case shape_value::counted_size:
-        return "G_{w}";
-      case shape_value::total_weight:
-        return "\\textstyle\\sum_{i,t} w";
-      case shape_value::total_count:
-        return "\\#_{i,t}\\{w \\ne 0\\}";
-      case shape_value::sequence_count:
-        return "B";
-      case shape_value::counted_sequences:
-        return "B_{w}";
-      case shape_value::group_count:
-        return "P";
-      case shape_value::counted_groups:
-        return "P_{w}";
-    }
+    for (const word_meaning& each : shape_meanings)
+      if (each.word == name_of(what)) return std::string(each.latex);
     return {};
   }
 
   piece reduction(const call& c) const {
     struct range {
-      std::string_view word, before, after;
+      std::string_view word, before, of_tokens{};  // another where what is summed up comes from tokens
     };
     static constexpr range ranges[] = {
-        {"sum_over_candidates", "\\sum_k ", ""},
-        {"sum_over_tokens", "\\sum_t w\\,", ""},
-        {"sum_over_tokens_unweighted", "\\sum_{t:\\,w \\ne 0} ", ""},
-        {"sum_over_positions", "\\sum_{t\\ \\mathrm{(all)}} ", ""},
-        {"mean_over_tokens", "\\frac{1}{\\sum_t w}\\sum_t w\\,", ""},
-        {"mean_over_tokens_by_count", "\\frac{1}{\\#_t\\{w \\ne 0\\}}\\sum_t w\\,", ""},
-        {"sum_over_all_tokens", "\\sum_{i,t} w\\,", ""},
-        {"mean_over_all_tokens", "\\frac{1}{\\sum_{i,t} w}\\sum_{i,t} w\\,", ""},
-        {"mean_over_all_tokens_by_count", "\\frac{1}{\\#_{i,t}\\{w \\ne 0\\}}\\sum_{i,t} w\\,", ""},
-        {"sum_over_sequences", "\\sum_i ", ""},
-        {"mean_over_sequences", "\\frac{1}{B}\\sum_i ", ""},
-        {"mean_over_sequences<all_masked::counts>", "\\frac{1}{B_{\\mathrm{all}}}\\sum_i ", ""},
-        {"sum_over_group", "\\sum_{i \\in g} ", ""},
-        {"mean_over_group", "\\frac{1}{G}\\sum_{i \\in g} ", ""},
-        {"sum_over_groups", "\\sum_g ", ""},
-        {"mean_over_groups", "\\frac{1}{P}\\sum_g ", ""},
-        {"mean_over_pairs", "\\frac{1}{P}\\sum_{\\mathrm{pairs}} ", ""},
+        {"sum_over_candidates", "\\sum_k "},
+        {"sum_over_tokens", "\\sum_t w\\,"},
+        {"sum_over_tokens_unweighted", "\\sum_{t:\\,w \\ne 0} "},
+        {"sum_over_positions", "\\sum_{t\\ \\mathrm{(all)}} "},
+        {"mean_over_tokens", "\\frac{1}{\\sum_t w}\\sum_t w\\,"},
+        {"mean_over_tokens_by_count", "\\frac{1}{\\#_t\\{w \\ne 0\\}}\\sum_t w\\,"},
+        {"sum_over_all_tokens", "\\sum_{i,t} w\\,"},
+        {"mean_over_all_tokens", "\\frac{1}{\\sum_{i,t} w}\\sum_{i,t} w\\,"},
+        {"mean_over_all_tokens_by_count", "\\frac{1}{\\#_{i,t}\\{w \\ne 0\\}}\\sum_{i,t} w\\,"},
+        {"sum_over_sequences", "\\sum_i "},
+        {"mean_over_sequences", "\\frac{1}{B}\\sum_i ", "\\frac{1}{B_w}\\sum_i "},
+        {"mean_over_sequences<all_masked::counts>", "\\frac{1}{B}\\sum_i "},
+        {"sum_over_group", "\\sum_{i \\in g} "},
+        {"mean_over_group", "\\frac{1}{G}\\sum_{i \\in g} ", "\\frac{1}{G_w}\\sum_{i \\in g} "},
+        {"sum_over_groups", "\\sum_g "},
+        {"mean_over_groups", "\\frac{1}{P}\\sum_g ", "\\frac{1}{P_w}\\sum_g "},
+        {"mean_over_pairs", "\\frac{1}{P}\\sum_{\\mathrm{pairs}} ", "\\frac{1}{P_w}\\sum_{\\mathrm{pairs}} "},
     };
     if (c.operands == 1) {
       for (const range& each : ranges)
-        if (each.word == c.name) return {std::string(each.before) + at(c.operand[0], product), product};
+        if (each.word == c.name)
+          return {
+              std::string(tree_[c.operand[0]].from_tokens && !each.of_tokens.empty() ? each.of_tokens : each.before) +
+                  at(c.operand[0], product),
+              product};
       if (c.name == "chosen" || c.name == "rejected")
         return {"\\left[" + write(c.operand[0]).text + "\\right]_{\\mathrm{" + std::string(c.name) + "}}"};
     }
@@ -200,6 +184,9 @@ class latex_writer {
         return {apply("\\mathrm{clip}", n.operand, 3)};
       case op_code::stop_gradient:
         return {apply("\\mathrm{sg}", n.operand, 1)};
+      case op_code::straight_through:
+        return {"\\left.\\left[" + write(a).text + "\\right]\\right|_{\\nabla := \\nabla " + bracket(write(b).text) +
+                "}"};
       case op_code::expm1:
         return {"e^{" + write(a).text + "} - 1", sum};
       case op_code::k3: {
@@ -232,9 +219,21 @@ class latex_writer {
     const tree_reader read(tree_);
     const std::string c = write(condition).text;
     if (read.is_number(a, 1) && read.is_number(b, 0)) return {"\\mathbb{1}\\left[" + c + "\\right]"};
-    if (read.is_number(a, 0) && read.is_number(b, 1)) return {"\\mathbb{1}\\left[\\lnot (" + c + ")\\right]"};
-    return {"\\begin{cases}" + write(a).text + " & \\text{if } " + c + "\\\\ " + write(b).text +
-            " & \\text{otherwise}\\end{cases}"};
+    if (read.is_number(a, 0) && read.is_number(b, 1)) return {"\\mathbb{1}\\left[" + opposite(condition) + "\\right]"};
+    return {"\\left\\{\\begin{array}{ll}" + write(a).text + " & \\text{if } " + c + "\\\\ " + write(b).text +
+            " & \\text{otherwise}\\end{array}\\right\\}"};
+  }
+  std::string opposite(int condition) const {
+    const tree_node& n = tree_[condition];
+    const bool named = !names_[static_cast<std::size_t>(condition)].empty();
+    const auto sides = [&](const char* forward, const char* backward) {
+      const bool turned = tree_[n.operand[0]].kind == node_kind::constant;
+      return at(n.operand[turned], sum) + (turned ? backward : forward) + at(n.operand[!turned], sum);
+    };
+    if (!named && n.is(op_code::less)) return sides(" \\ge ", " \\le ");
+    if (!named && n.is(op_code::less_equal)) return sides(" > ", " < ");
+    if (!named && n.is(op_code::logical_or)) return opposite(n.operand[0]) + " \\land " + opposite(n.operand[1]);
+    return "\\lnot \\left(" + write(condition).text + "\\right)";
   }
 
   const tree& tree_;

@@ -13,10 +13,10 @@
 namespace gradwire::inline v0 {
 namespace formula {
 
-// The shortest decimal that reads back as the same double.
+// The shortest decimal that reads back as the same double; of either zero "0".
 inline std::string number_text(double x) {
   char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof digits, x).ptr;
+  const auto end = std::to_chars(digits, digits + sizeof digits, x == 0 ? 0.0 : x).ptr;
   return {digits, end};
 }
 

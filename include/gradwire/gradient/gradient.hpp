@@ -20,7 +20,8 @@ evaluation<typename Batch::value_type> evaluate(const Loss& loss, wrt_t<Variable
   evaluation<typename Batch::value_type> result;
   const auto goal = as_objective(loss);
   using objective_type = std::remove_cvref_t<decltype(goal)>;
-  if constexpr (formula::is_checked<objective_type, Variable, Batch>)
+  if constexpr (formula::is_checked<objective_type, Variable, Batch> &&
+                formula::check_words<wrt_t<Variable>, at_t<Batch>, Options...>())
     formula::run_loss<true, Isa, objective_type, Variable>(goal, at.batch, result, options...);
   return result;
 }
@@ -32,9 +33,26 @@ value_and_slope<typename Batch::value_type> value_and_gradient(const Loss& loss,
   evaluation<typename Batch::value_type> result;
   const auto goal = as_objective(loss);
   using objective_type = std::remove_cvref_t<decltype(goal)>;
-  if constexpr (formula::is_checked<objective_type, Variable, Batch>)
+  if constexpr (formula::is_checked<objective_type, Variable, Batch> &&
+                formula::check_words<wrt_t<Variable>, at_t<Batch>, Options...>())
     formula::run_loss<false, Isa, objective_type, Variable>(goal, at.batch, result, options...);
   return {result.loss, std::move(result.slope)};
+}
+
+// A call without wrt(…) or at(…): the sentence that says so, and nothing else.
+template <class Isa = native_isa, class Loss, class Variable, class Data, class... Options>
+requires(!formula::is_wrt<Variable>::value ||
+         !formula::is_at<Data>::value) evaluation<float> evaluate(const Loss&, const Variable&, const Data&,
+                                                                  const Options&...) {
+  formula::check_words<Variable, Data, Options...>();
+  return {};
+}
+template <class Isa = native_isa, class Loss, class Variable, class Data, class... Options>
+requires(!formula::is_wrt<Variable>::value ||
+         !formula::is_at<Data>::value) value_and_slope<float> value_and_gradient(const Loss&, const Variable&,
+                                                                                 const Data&, const Options&...) {
+  formula::check_words<Variable, Data, Options...>();
+  return {};
 }
 
 // Sweeps over the tokens that value and gradient of a loss take: a constant of its type.

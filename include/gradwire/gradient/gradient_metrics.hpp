@@ -8,8 +8,7 @@
 //   grad_l2_per_datum_max    the largest of them
 //   dead_grad_frac           share of the unmasked tokens whose slope is exactly 0: clipped away, or an advantage of 0
 //   pg_estimator_std_error   √(variance / n) of the datums' mean slopes, variance with n − 1: a cheap proxy for the
-//   noise
-//                            of the step; source: the Fireworks cookbook's estimator_std_error_proxy
+//                            noise of the step; source: the Fireworks cookbook's estimator_std_error_proxy
 //
 // Over unmasked tokens (w ≠ 0); datums without any do not count. A metric of nothing is absent: all of them where every
 // token is masked, the last one where fewer than two datums count.

@@ -4,8 +4,7 @@
 //
 //   formula::interpreter run(reflect(my_grpo{}), formula::table_of(data));
 //   run.loss(); run.value(node)[element]; run.adjoint(node)[element]; run.metric(i);      // elements: see table.hpp
-//   run.perturbed(variable, element, 1e-5).loss        // one value of a field moved, what is detached held where it
-//   was
+//   run.perturbed(variable, element, 1e-5).loss        // one value moved, what is detached held
 //
 // It checks no weights and no pairs: evaluate the loss first. Throws error (errc::data) where a column is missing.
 #pragma once
@@ -56,12 +55,18 @@ class interpreter {
     double loss = 0;
     int kink = -1;
     std::size_t kink_element = 0;
+    int lost = -1;  // the first node that was finite and is not there, if any
   };
   trial perturbed(int field, std::size_t element, double by) {
-    trial result{loss(), -1, 0};
+    trial result{loss(), -1, 0, -1};
     if (field > tree_.loss) return result;  // read by metrics only
     set(field, element, value(field)[element] + by);
-    for (int n = field + 1; n <= tree_.loss; ++n) update(n, result);
+    for (int n = field + 1; n <= tree_.loss; ++n) {
+      update(n, result);
+      for (const std::size_t e : changed_[index(n)])
+        if (result.lost < 0 && !__builtin_isfinite(now_[index(n)][e]) && __builtin_isfinite(value_[index(n)][e]))
+          result.lost = n;
+    }
     result.loss = now_[index(tree_.loss)][0];
     for (int n = 0; n <= tree_.loss; ++n) {
       for (const std::size_t e : changed_[index(n)]) now_[index(n)][e] = value_[index(n)][e];
@@ -83,7 +88,8 @@ class interpreter {
     if (n.is(reduction_kind::deviation) && n.over == extent::batch) {
       std::size_t size = 0;
       for (std::size_t s = 0; s < data_.sequences; ++s)
-        size += !tree_[n.operand[0]].from_tokens || data_.counted(extent::sequence, s);
+        size += data_.counted(extent::sequence, s) ||
+                (!tree_[n.operand[0]].from_tokens && __builtin_isfinite(read(value_, node, 0, s)));
       return static_cast<double>(size) <= n.value;
     }
     if (n.kind != node_kind::operation) return false;

@@ -73,7 +73,7 @@ class reduction {
         return share(of, body(of), to);
       case reduction_kind::sort: {
         const auto x = body(of);
-        const auto place = members(), from = order_of(x);
+        const auto place = members(of), from = order_of(of, x);
         for (std::size_t i = 0; i < place.size(); ++i) to[place[i]] = x[from[i]];
         return;
       }
@@ -94,7 +94,7 @@ class reduction {
     }
     std::vector<double> error(to.size(), 0.0);  // Neumaier's compensated sums
     data_.for_each(n_.from, [&](std::size_t e) {
-      if (!takes_part(e)) return;
+      if (!takes_part(of, e)) return;
       const std::size_t at = data_.coarser(n_.from, e, n_.to);
       const double x = weight(e) * at_body(of, e), next = to[at] + x;
       error[at] += __builtin_fabs(to[at]) >= __builtin_fabs(x) ? (to[at] - next) + x : (x - next) + to[at];
@@ -110,62 +110,64 @@ class reduction {
       std::vector<double> shared(adjoint.size(), 0.0);
       share(of, adjoint, shared);
       for (std::size_t e = 0; e < shared.size(); ++e)
-        if (has_tokens(e)) give(e, shared[e]);
+        if (has_value(of, e)) give(e, shared[e]);
     } else if (n_.reduction == reduction_kind::sort) {
-      const auto place = members(), from = order_of(body(of));
+      const auto place = members(of), from = order_of(of, body(of));
       for (std::size_t i = 0; i < place.size(); ++i) give(from[i], adjoint[place[i]]);
     } else if (n_.reduction >= reduction_kind::deviation) {
       for_each_set(of, [&](const statistic_set& set) { set.adjoints(n_, adjoint, give); });
     } else {
       data_.for_each(n_.from, [&](std::size_t e) {
         const double x = adjoint[data_.coarser(n_.from, e, n_.to)];
-        if (x != 0 && takes_part(e)) give(e, weight(e) * x);
+        if (x != 0 && takes_part(of, e)) give(e, weight(e) * x);
       });
     }
   }
 
   // Of a sort: which element comes to the i-th place that takes part.
-  std::vector<std::size_t> order(const arrays& of) const { return order_of(body(of)); }
+  std::vector<std::size_t> order(const arrays& of) const { return order_of(of, body(of)); }
 
  private:
   double at_body(const arrays& of, std::size_t e) const { return of[body_][data_.coarser(n_.from, e, body_level_)]; }
   double weight(std::size_t e) const { return n_.reduction == reduction_kind::weighted_sum ? data_.weights[e] : 1; }
 
-  bool takes_part(std::size_t e) const {
+  bool takes_part(const arrays& of, std::size_t e) const {
     const bool tokens = n_.from == extent::token;
     switch (n_.reduction) {
       case reduction_kind::plain_sum:
-        return true;
+        return n_.from < extent::sequence || data_.counted(n_.from, e) || __builtin_isfinite(at_body(of, e));
       case reduction_kind::weighted_sum:
       case reduction_kind::unit_sum:
         return data_.weights[e] != 0;
       case reduction_kind::chosen:
-        return data_.role[e] == chosen_role && has_tokens(e);
+        return data_.role[e] == chosen_role && has_value(of, e);
       case reduction_kind::rejected:
-        return data_.role[e] == rejected_role && has_tokens(e);
+        return data_.role[e] == rejected_role && has_value(of, e);
       default:
         if (n_.from == extent::candidate) return true;
         return tokens ? data_.weights[e] != 0 : data_.counted(n_.from, e);
     }
   }
-  // What comes from tokens is no value where every w is 0.
-  bool has_tokens(std::size_t e) const { return !from_tokens_ || data_.counted(n_.from, e); }
+  // Where every w is 0, what comes from tokens is no value, and neither is what is not finite in a column.
+  bool has_value(const arrays& of, std::size_t e) const {
+    return data_.counted(n_.from, e) || (!from_tokens_ && __builtin_isfinite(at_body(of, e)));
+  }
 
   std::vector<double> body(const arrays& of) const {
     std::vector<double> x(data_.elements(n_.from), 0.0);
     for (std::size_t e = 0; e < x.size(); ++e)
-      if (has_tokens(e)) x[e] = at_body(of, e);
+      if (has_value(of, e)) x[e] = at_body(of, e);
     return x;
   }
   // The elements that have a value.
-  std::vector<std::size_t> members() const {
+  std::vector<std::size_t> members(const arrays& of) const {
     std::vector<std::size_t> result;
     for (std::size_t e = 0; e < data_.elements(n_.from); ++e)
-      if (has_tokens(e)) result.push_back(e);
+      if (has_value(of, e)) result.push_back(e);
     return result;
   }
-  std::vector<std::size_t> order_of(const std::vector<double>& x) const {
-    auto all = members();
+  std::vector<std::size_t> order_of(const arrays& of, const std::vector<double>& x) const {
+    auto all = members(of);
     const auto order = ordered(all.size(), [&](std::size_t i, std::size_t j) { return x[all[i]] < x[all[j]]; });
     std::vector<std::size_t> result;
     for (const std::size_t i : order) result.push_back(all[i]);
@@ -180,7 +182,7 @@ class reduction {
       statistic_set set;
       set.at = at;
       for (std::size_t s = 0; s < data_.sequences; ++s)
-        if (data_.coarser(extent::sequence, s, n_.over) == at && has_tokens(s)) set.add(s, at_body(of, s));
+        if (data_.coarser(extent::sequence, s, n_.over) == at && has_value(of, s)) set.add(s, at_body(of, s));
       if (!set.x.empty()) use(set);
     }
   }
@@ -196,7 +198,7 @@ class reduction {
   void extremes(const arrays& of, std::vector<double>& to) const {
     std::vector<bool> any(to.size(), false);
     data_.for_each(n_.from, [&](std::size_t e) {
-      if (!takes_part(e)) return;
+      if (!takes_part(of, e)) return;
       const std::size_t at = data_.coarser(n_.from, e, n_.to);
       const double x = at_body(of, e);
       if (!any[at] || (n_.reduction == reduction_kind::largest ? x > to[at] : x < to[at])) to[at] = x;

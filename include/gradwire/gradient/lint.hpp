@@ -16,7 +16,7 @@ inline constexpr bool has_suspect = false;
 template <class Op, class... Xs>
 inline constexpr bool has_suspect<node<Op, Xs...>> = is_suspect<Op> || (has_suspect<Xs> || ...);
 
-// Does the slope of the operation read no operand that carries a gradient, at most which of them it takes?
+// Does the operation hand one operand's slope on unchanged? Which one may depend on any of them.
 template <class Op>
 inline constexpr bool picks = std::is_same_v<Op, where_op> || std::is_same_v<Op, clamp_op> ||
                               std::is_same_v<Op, minimum_op> || std::is_same_v<Op, maximum_op>;

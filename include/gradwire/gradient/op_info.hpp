@@ -97,7 +97,9 @@ struct op_functions {
   using number = scalar<native_isa>;
   static constexpr int arity = sizeof...(Truth);
   static constexpr bool truths[] = {Truth...};
-  static constexpr bool is_truth = requires { typename Op::boolean; };
+  static constexpr bool keeps_truth = requires { requires Op::keeps_truth; };
+  static constexpr bool is_truth = requires { typename Op::boolean; }
+  || (keeps_truth && truths[0]);
 
   template <std::size_t I>
   static auto operand(const double* x) {
@@ -145,11 +147,9 @@ struct op_functions {
       return slope_of(x, y, which, std::make_index_sequence<sizeof...(Truth)>{});
   }
 
-  static constexpr op_info info{op_name<Op>(), code_of<Op>, arity, is_truth, is_detached<Op>,
-                                requires {Op::slope_of_second;
-}, value, slope
-};  // namespace formula
-};  // namespace gradwire::inline v0
+  static constexpr bool of_second = requires { Op::slope_of_second; };
+  static constexpr op_info info{op_name<Op>(), code_of<Op>, arity, is_truth, is_detached<Op>, of_second, value, slope};
+};
 
 }  // namespace formula
 }  // namespace gradwire::inline v0

@@ -52,6 +52,9 @@ struct coupling<node<within_op<Field>, X>> {
   }
   template <class Context>
   static void values(Context& c, double* x, double* order) {
+    if constexpr (!reduced_over_tokens<X>)
+      for (std::size_t i = 0; i < c.shape.sequences(); ++i)
+        if (!__builtin_isfinite(x[i]) && !c.counted(i)) x[i] = 0;
     share(c, x, order);
   }
   template <class Context>
@@ -61,14 +64,18 @@ struct coupling<node<within_op<Field>, X>> {
 };
 
 // The i-th element that takes part gets the i-th smallest of their values. What comes from tokens is no value where
-// there are none: such an element keeps its 0. `order` keeps the permutation for the way back, behind it is scratch.
+// there are none, nor what is not finite in a column: such an element keeps it. `order` keeps the permutation for the
+// way back, behind it is scratch.
 template <extent Level, class X>
 struct coupling<node<sort_op<Level>, X>> {
   template <class Context, class Use>
   static void for_each_part(Context& c, Use use) {
     const std::size_t n = Level == extent::group ? c.shape.groups() : c.shape.sequences();
+    const double* const values = c.array.template of<node<sort_op<Level>, X>>().value;
     for (std::size_t i = 0; i < n; ++i)
-      if (!reduced_over_tokens<X> || (Level == extent::group ? c.group_counted(i) : c.counted(i))) use(i);
+      if ((Level == extent::group ? c.group_counted(i) : c.counted(i)) ||
+          (!reduced_over_tokens<X> && __builtin_isfinite(values[i])))
+        use(i);
   }
   template <class Context>
   static void values(Context& c, double* x, double* order) {

@@ -47,10 +47,10 @@ inline std::string exact(float value) {
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   return {digits, end};
 }
-// For eyes: six significant digits.
+// For eyes: six significant digits, and one zero.
 inline std::string brief(double value, int digits = 6) {
   char text[40];
-  __builtin_snprintf(text, sizeof text, "%.*g", digits, printable(value));
+  __builtin_snprintf(text, sizeof text, "%.*g", digits, printable(value == 0 ? 0.0 : value));
   return text;
 }
 inline std::string whole(std::size_t value) { return std::to_string(value); }

@@ -5,6 +5,7 @@
 #include <gradwire/gradient/arguments.hpp>
 #include <gradwire/gradient/engine.hpp>
 #include <gradwire/gradient/memory.hpp>
+#include <gradwire/gradient/metric_names.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -13,7 +14,7 @@ struct metric_value {
   double value = 0;
 };
 
-// A double that is also the first element of `auto [loss, slope]`.
+// What `auto [loss, slope]` takes apart.
 template <class T>
 struct value_and_slope {
   double loss = 0;
@@ -31,6 +32,7 @@ namespace formula {
 // Does any of the formulas read this value of the batch's shape?
 template <shape_value What, class Formulas>
 inline constexpr bool reads_shape = contains<terminal<What, extent::sequence>, program<Formulas, extent::batch>> ||
+                                    contains<terminal<What, extent::group>, program<Formulas, extent::batch>> ||
                                     contains<terminal<What, extent::batch>, program<Formulas, extent::batch>>;
 
 template <class Plan>
@@ -70,19 +72,34 @@ inline void check_pairs(const layout& shape) {
   }
 }
 
-template <class Batch>
-void check_weights(const Batch& batch, bool per_sequence) {
+// Which sums of the weights can no mean divide by: the first sequence's that has one, and the batch's.
+struct weight_sums {
+  static constexpr std::size_t none = std::size_t(-1);
+  std::size_t bad_sequence = none;
   double total = 0;
-  bool any = false;
-  for (std::size_t s = 0; s < batch.shape().sequences(); ++s) {
-    if (batch.weight_count()[s] == 0) continue;
-    any = true;
-    const double sum = batch.weight_sum()[s];
-    total += sum;
-    if (per_sequence && !(sum > 0)) bad_weight_sum(s, sum);
+  bool bad_total = false;
+
+  template <class Batch>
+  explicit weight_sums(const Batch& batch) {
+    bool any = false;
+    for (std::size_t s = 0; s < batch.shape().sequences(); ++s) {
+      if (batch.weight_count()[s] == 0) continue;
+      any = true;
+      const double sum = batch.weight_sum()[s];
+      total += sum;
+      if (bad_sequence == none && !(sum > 0)) bad_sequence = s;
+    }
+    bad_total = any && !(total > 0);
   }
-  if (any && !(total > 0)) bad_weight_sum(std::size_t(-1), total);
-}
+  // Of these formulas, which divide by the sum of a sequence's weights, or of the batch's.
+  template <class Formulas>
+  bool forbid() const {
+    if constexpr (reads_shape<shape_value::weight_sum, Formulas>)
+      return bad_sequence != none || bad_total;
+    else
+      return reads_shape<shape_value::total_weight, Formulas> && bad_total;
+  }
+};
 
 // A weight of one's own that a mean of the loss divides by, once its sums are there.
 template <class C, class Context>
@@ -136,9 +153,10 @@ struct keep_constants {
 };
 
 template <class Objective, class Variable, class Batch>
-inline constexpr bool is_checked = check_loss<
-    typename bound<typename Objective::loss_type>::type, Variable, Batch,
-    typename bound_metrics<decltype(Objective::metrics), bound<typename Objective::loss_type>::next>::type>::ok;
+inline constexpr bool is_checked =
+    check_loss<typename bound<typename Objective::loss_type>::type, Variable, Batch,
+               typename bound_metrics<decltype(Objective::metrics), bound<typename Objective::loss_type>::next>::type,
+               !names_in<Objective>.clash>::ok;
 
 inline constexpr std::size_t far_bytes = std::size_t{1} << 20;  // of a column, beyond which it comes from far away
 
@@ -154,23 +172,29 @@ template <int Ddof, class X, class Frame, class Context>
 bool divides_by_nothing(tag<node<statistic_op<extent::batch, standard_deviation<Ddof>>, X>>, Frame&, Context& c) {
   using C = node<statistic_op<extent::batch, standard_deviation<Ddof>>, X>;
   std::size_t n = 0;
-  for (std::size_t s = 0; s < c.shape.sequences(); ++s) n += in_set<C>(c, s);
+  for (std::size_t s = 0; s < c.shape.sequences(); ++s)
+    n += in_set<C>(c, s, [&](place at) { return value_of_body<X>(program<list<X>, extent::batch>{}, c, at); });
   return n <= Ddof;
 }
 template <class E, class... Es, class Context>
 void read_metric(std::string_view name, list<Es...> nodes, Context& c, std::vector<metric_value>& out) {
+  for (const metric_value& each : out)
+    if (each.name == name) return;  // the same metric again
   frame<typename Context::number, list<>, list<Es...>> f;
   run_coarse(nodes, f, c, place{});
   if (!(divides_by_nothing(tag<Es>{}, f, c) || ...)) out.push_back({name, f.template at<E>().value.v});
 }
 template <int Offset, class Context>
-void read_metrics(const metric_list<>&, Context&, std::vector<metric_value>&) {}
+void read_metrics(const metric_list<>&, const weight_sums&, Context&, std::vector<metric_value>&) {}
 template <int Offset, class First, class... Rest, class Context>
-void read_metrics(const metric_list<First, Rest...>& metrics, Context& c, std::vector<metric_value>& out) {
+void read_metrics(const metric_list<First, Rest...>& metrics, const weight_sums& sums, Context& c,
+                  std::vector<metric_value>& out) {
   using here = bound<decltype(First::x), "", Offset>;
   using E = typename here::type;
-  if (c.batch.total_count() > 0) read_metric<E>(First::name.view(), program<list<E>, extent::batch>{}, c, out);
-  read_metrics<here::next>(metrics.rest, c, out);
+  using formulas = typename every_formula<plan<E, list<>, typename Context::plan::variable>>::type;
+  if (c.batch.total_count() > 0 && !sums.template forbid<formulas>())
+    read_metric<E>(First::name.view(), program<list<E>, extent::batch>{}, c, out);
+  read_metrics<here::next>(metrics.rest, sums, c, out);
 }
 
 template <bool WithMetrics, class Isa, class Objective, class Variable, class Batch, class... Options>
@@ -190,24 +214,35 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
 
   const layout& shape = batch.shape();
   if constexpr (picks_roles(typename plan_type::crossings{})) check_pairs(shape);
-  if constexpr (reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>)
-    check_weights(batch, reads_shape<shape_value::weight_sum, formulas>);
+  const weight_sums sums(batch);
+  if (sums.template forbid<typename every_formula<plan<typename plan_type::root, list<>, Variable>>::type>())
+    sums.bad_sequence != weight_sums::none ? bad_weight_sum(sums.bad_sequence, batch.weight_sum()[sums.bad_sequence])
+                                           : bad_weight_sum(weight_sums::none, sums.total);
 
   context_type c{
-      batch, shape,          {},     {}, {}, plan_type::passes == 1 && shape.padded() * sizeof(T) > far_bytes,
+      batch, shape,          {},     {}, nullptr, {}, plan_type::passes == 1 && shape.padded() * sizeof(T) > far_bytes,
       0,     shape.groups(), nullptr};
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
+  if constexpr (WithMetrics && names_in<Objective>.twice) compare_all_metrics(goal.metrics);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)
     for (std::size_t g = 0; g < shape.groups(); ++g) c.counted_groups += c.group_counted(g);
 
-  const std::size_t doubles = array_doubles(array_keys{}, shape);
+  constexpr bool reads_sizes = reads_shape<shape_value::counted_size, formulas>;
+  const std::size_t in_arrays = array_doubles(array_keys{}, shape);
+  const std::size_t doubles = in_arrays + (reads_sizes ? shape.groups() : 0);
   workspace local;
   const scratch_t own_scratch{local};
   const auto& scratch = option<is_scratch>(options..., own_scratch);
   double* memory = scratch.memory.take(doubles);
   __builtin_memset(memory, 0, doubles * sizeof(double));
   place_arrays(array_keys{}, c.array, memory, shape);
+  if constexpr (reads_sizes) {
+    double* const sizes = memory + in_arrays;
+    for (std::size_t g = 0; g < shape.groups(); ++g)
+      for (std::size_t s = shape.group_begin[g]; s < shape.group_begin[g + 1]; ++s) sizes[g] += c.counted(s);
+    c.counted_sizes = sizes;
+  }
 
   const serial_executor serial;
   const on_t<serial_executor> on_this_thread{serial};
@@ -234,7 +269,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
     result.slope = std::move(buffer);
   }
   result.loss = batch_value<typename plan_type::root>(c);
-  if constexpr (WithMetrics) read_metrics<loss_bound::next>(goal.metrics, c, result.metrics);
+  if constexpr (WithMetrics) read_metrics<loss_bound::next>(goal.metrics, sums, c, result.metrics);
 }
 
 }  // namespace formula

@@ -113,9 +113,13 @@ void for_each_set(Context& c, Use use) {
       use(c.shape.group_begin[g], c.shape.group_begin[g + 1], g);
   }
 }
-template <class C, class Context>
-bool in_set([[maybe_unused]] Context& c, [[maybe_unused]] std::size_t s) {
-  return !reduced_over_tokens<body_of<C>> || c.counted(s);
+// Without any w ≠ 0, what comes from tokens is no value, and neither is what is not finite in a column.
+template <class C, class Context, class ValueAt>
+bool in_set(Context& c, std::size_t s, [[maybe_unused]] ValueAt&& value_at) {
+  if constexpr (reduced_over_tokens<body_of<C>>)
+    return c.counted(s);
+  else
+    return c.counted(s) || __builtin_isfinite(value_at(place{s, group_of(c.shape, s)}));
 }
 
 template <class C, class Context, class ValueAt>
@@ -127,12 +131,12 @@ void statistic_values(Context& c, ValueAt value_at) {
   for_each_set<C>(c, [&](std::size_t begin, std::size_t end, std::size_t g) {
     std::size_t n = begin;
     for (std::size_t s = begin; s < end; ++s)
-      if (in_set<C>(c, s)) x[n++] = value_at(place{s, op::over == extent::batch ? group_of(c.shape, s) : g});
+      if (in_set<C>(c, s, value_at)) x[n++] = value_at(place{s, op::over == extent::batch ? group_of(c.shape, s) : g});
     y[begin] = 0;
     if (n != begin) statistic_of<typename op::statistic, Context>::values(x + begin, n - begin, y + begin);
     if constexpr (op::statistic::each) {
       std::size_t next = begin;
-      for (std::size_t s = begin; s < end; ++s) slot.value[s] = in_set<C>(c, s) ? y[next++] : 0;
+      for (std::size_t s = begin; s < end; ++s) slot.value[s] = in_set<C>(c, s, value_at) ? y[next++] : 0;
     } else {
       slot.value[g] = y[begin];
     }
@@ -140,8 +144,8 @@ void statistic_values(Context& c, ValueAt value_at) {
 }
 
 // The adjoints of the body, one a sequence.
-template <class C, class Context>
-const double* statistic_adjoints(Context& c) {
+template <class C, class Context, class ValueAt>
+const double* statistic_adjoints(Context& c, ValueAt value_at) {
   using op = typename crossing_traits<C>::op;
   auto& slot = c.array.template of<C>();
   double* const x = slot.order;
@@ -150,14 +154,14 @@ const double* statistic_adjoints(Context& c) {
   for_each_set<C>(c, [&](std::size_t begin, std::size_t end, std::size_t g) {
     std::size_t n = begin;
     for (std::size_t s = begin; s < end; ++s) {
-      if (!in_set<C>(c, s)) continue;
+      if (!in_set<C>(c, s, value_at)) continue;
       if constexpr (op::statistic::each) out[n] = slot.adjoint[s];
       ++n;
     }
     const double* const given = op::statistic::each ? out + begin : slot.adjoint + g;
     if (n != begin) statistic_of<typename op::statistic, Context>::adjoints(x + begin, n - begin, given, y + begin);
     std::size_t next = begin;
-    for (std::size_t s = begin; s < end; ++s) out[s] = in_set<C>(c, s) ? y[next++] : 0;
+    for (std::size_t s = begin; s < end; ++s) out[s] = in_set<C>(c, s, value_at) ? y[next++] : 0;
   });
   return out;
 }

@@ -45,7 +45,12 @@ struct sweep {
     adjoints_of<V, sloped> adjoints;
     collectors<V, valued> collected;
     collectors<V, active_imports> import_sums;
+    moves_of<V, sloped> moves;
   };
+
+  // A reduction whose adjoint is exactly 0 in this row moves nothing, however steep its body is there: a branch that is
+  // not taken may be infinite. Where an adjoint cannot be 0 there is nothing to look at.
+  static constexpr bool guarded = may_vanish<typename plan::root, variable>;
 
   // ---- before a row ----
 
@@ -63,6 +68,7 @@ struct sweep {
     (bring_in<Is>(st, coarse), ...);
     ((st.row.template of<Fs>() = st.c.batch.data(Fs{}) + st.c.shape.offset[st.s]), ...);
     ((st.adjoints.template of<Cs>() = V::broadcast(static_cast<T>(st.c.array.template of<Cs>().adjoint[st.s]))), ...);
+    if constexpr (guarded) ((st.moves.template of<Cs>() = st.adjoints.template of<Cs>() != V::broadcast(0)), ...);
   }
 
   // ---- a block ----
@@ -112,7 +118,8 @@ struct sweep {
   GRADWIRE_LANES_INLINE static void pull_back(state& st, const block& b, V& masked, V& everywhere) noexcept {
     using body = body_of<C>;
     if constexpr (depends_on<body, inputs, J>) {
-      const V d = st.adjoints.template of<C>() * st.f.template at<body>().tangent[J];
+      V d = st.adjoints.template of<C>() * st.f.template at<body>().tangent[J];
+      if constexpr (guarded) d = select_or_zero(st.moves.template of<C>(), d);
       if constexpr (std::is_same_v<kind_t<C>, plain_sum>)
         everywhere = everywhere + d;
       else if constexpr (std::is_same_v<kind_t<C>, weighted_sum>)
@@ -153,9 +160,10 @@ struct sweep {
     } else if constexpr (std::is_same_v<I, variable>) {
       write<add>(st.c.slope + b.element(), g);
     } else {  // a reduction over candidates: on to each of its K variables
+      const auto moves = b.unmasked & (g != V::broadcast(0));
       for_each_candidate<I, candidate_inputs<variable>>(
           st.c, st.f, b.element(), [&](std::size_t at, auto& candidate) [[gnu::always_inline]] {
-            write<add>(st.c.slope + at, select_or_zero(b.unmasked, g * candidate.template at<body_of<I>>().tangent[0]));
+            write<add>(st.c.slope + at, select_or_zero(moves, g * candidate.template at<body_of<I>>().tangent[0]));
           });
     }
   }
@@ -199,7 +207,7 @@ struct sweep {
     for (std::size_t s = first; s < last; ++s) {
       while (s >= c.shape.group_begin[g + 1]) ++g;
       const std::size_t begin = c.shape.offset[s], length = c.shape.length[s];
-      state st{c, s, {}, {}, {}, {}, {}};
+      state st{c, s, {}, {}, {}, {}, {}, {}};
       begin_row(imports{}, columns{}, sloped{}, st, g);
       const T* const w_row = weights + begin;
       for (std::size_t i = 0; i < length; i += width) {

@@ -89,6 +89,20 @@ struct adjoints_of<V, list<Cs...>> : adjoint_slot<Cs, V>... {
   }
 };
 
+template <class C, class V>
+struct moves_slot {
+  typename V::mask_type moves{};
+};
+template <class V, class List>
+struct moves_of;
+template <class V, class... Cs>
+struct moves_of<V, list<Cs...>> : moves_slot<Cs, V>... {  // of each reduction: is its adjoint not 0?
+  template <class C>
+  [[gnu::always_inline]] auto& of() {
+    return static_cast<moves_slot<C, V>&>(*this).moves;
+  }
+};
+
 template <class F, class T>
 struct pointer_slot {
   const T* row = nullptr;
@@ -110,7 +124,7 @@ template <class C, class Variable>
 struct reads_of_token {
   template <class E>
   struct test {
-    static constexpr bool value = E::level > extent::candidate && active<C, Variable> && active<E, Variable>;
+    static constexpr bool value = E::level > extent::candidate&& active<C, Variable>&& active<E, Variable>;
   };
   template <class... Es>
   static candidate_inputs<Es...> as_inputs(list<Es...>);
@@ -162,8 +176,7 @@ template <class C, class Context, class Frame>
       (
           [&]() [[gnu::always_inline]] {
             constexpr int n = index_in<Ns>(read{});
-            if constexpr (depends_on<body, read, n>)
-              slopes[n] = slopes[n] + candidate.template at<body>().tangent[n];
+            if constexpr (depends_on<body, read, n>) slopes[n] = slopes[n] + candidate.template at<body>().tangent[n];
           }(),
           ...);
     });

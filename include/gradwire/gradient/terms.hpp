@@ -21,8 +21,8 @@ inline constexpr bool reads_data<node<Op, Xs...>> = (reads_data<Xs> || ...);
 // What any model may learn: a loss of several models has terms that carry a gradient for one of them only.
 template <class E>
 inline constexpr bool is_learned = [] {
-  if constexpr (requires { E::name; })
-    return reads_logprobs<E> || E::name.view() == "values" || E::name.view() == "score";
+  if constexpr (requires { E::column_role; })
+    return reads_logprobs<E> || E::column_role == role::learned;
   else
     return false;
 }();

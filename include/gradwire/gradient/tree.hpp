@@ -2,8 +2,7 @@
 // A formula at run time: what `explain`, `dump` and the checks walk over.
 //
 //   const formula::tree t = reflect(my_grpo{});      // a formula, an objective, or an aggregate that returns one
-//   for (const auto& n : t.nodes) …                  // operands come before what reads them; equal subtrees are one
-//   node
+//   for (const auto& n : t.nodes) …                  // operands come first; equal subtrees are one node
 //
 // Throws error (errc::config) where one let name stands for two values.
 #pragma once
@@ -67,12 +66,31 @@ class reflector {
   int operator()(terminal<What, Level>) {
     return to_.add({.kind = node_kind::shape, .level = Level, .shape = What});
   }
-  template <class Op, class... Xs>
-  int operator()(const node<Op, Xs...>& e) {
-    tree_node n{.level = node<Op, Xs...>::level, .detached = is_detached<Op>};
-    take(n, e.a);
-    if constexpr (sizeof...(Xs) > 1) take(n, e.b);
-    if constexpr (sizeof...(Xs) > 2) take(n, e.c);
+  template <class Op, class A>
+  int operator()(const node<Op, A>& e) {
+    const int operands[] = {(*this)(e.a)};
+    return finish<Op, is_boolean<A>>(node<Op, A>::level, operands, 1);
+  }
+  template <class Op, class A, class B>
+  int operator()(const node<Op, A, B>& e) {
+    const int operands[] = {(*this)(e.a), (*this)(e.b)};
+    return finish<Op, is_boolean<A>, is_boolean<B>>(node<Op, A, B>::level, operands, 2);
+  }
+  template <class Op, class A, class B, class C>
+  int operator()(const node<Op, A, B, C>& e) {
+    const int operands[] = {(*this)(e.a), (*this)(e.b), (*this)(e.c)};
+    return finish<Op, is_boolean<A>, is_boolean<B>, is_boolean<C>>(node<Op, A, B, C>::level, operands, 3);
+  }
+
+ private:
+  // Once for each operation, whatever its operands are.
+  template <class Op, bool... Truth>
+  [[gnu::noinline]] int finish(extent level, const int* operands, int count) {
+    tree_node n{.level = level, .detached = is_detached<Op>};
+    for (int i = 0; i < count; ++i) {
+      n.from_tokens = n.from_tokens || to_[operands[i]].from_tokens;
+      n.operand[n.operands++] = operands[i];
+    }
     if constexpr (is_crossing<Op>) {
       describe(n, static_cast<Op*>(nullptr));
       n.kind = node_kind::reduction;
@@ -81,19 +99,11 @@ class reflector {
       n.from_tokens = n.from_tokens || Op::body == extent::token;
     } else {
       n.kind = node_kind::operation;
-      n.op = &op_functions<Op, is_boolean<Xs>...>::info;
+      n.op = &op_functions<Op, Truth...>::info;
       n.truth = n.op->truth;
       if constexpr (code_of<Op> == op_code::let) n.name = name_let(Op::name.view(), n.operand[0]);
     }
     return to_.add(n);
-  }
-
- private:
-  template <class E>
-  void take(tree_node& n, const E& e) {
-    const int at = (*this)(e);
-    n.from_tokens = n.from_tokens || to_[at].from_tokens;
-    n.operand[n.operands++] = at;
   }
   template <extent From, extent To, class Kind>
   void describe(tree_node& n, reduce_op<From, To, Kind>*) {
@@ -131,7 +141,9 @@ class reflector {
 template <class... Metrics>
 void add_metrics(const metric_list<Metrics...>& metrics, tree& to) {
   if constexpr (sizeof...(Metrics) > 0) {
-    to.metrics.push_back({metrics.first.name.view(), reflector(to)(metrics.first.x)});
+    bool there = false;  // a sum of objectives may bring one twice
+    for (const tree_metric& each : to.metrics) there = there || each.name == metrics.first.name.view();
+    if (!there) to.metrics.push_back({metrics.first.name.view(), reflector(to)(metrics.first.x)});
     add_metrics(metrics.rest, to);
   }
 }

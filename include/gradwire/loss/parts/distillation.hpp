@@ -4,8 +4,10 @@
 //   renormalised(x, T)              log softmax over the candidates of x/T                           per candidate
 //   kl_of(p, q)                     Σ_k e^p·(p − q)       of log distributions p, q                  per token
 //   log_mixture(p, q, β)            log(β·e^q + (1−β)·e^p)                                           per candidate
-//   generalised_jsd(s, t, β)        KL(t‖s) at β = 0, KL(s‖t) at β = 1, else β·KL(t‖m) + (1−β)·KL(s‖m), m = β·t +
-//   (1−β)·s cross_entropy_of(t, s)          −Σ_k e^t·s entropy_of(t)                   −Σ_k e^t·t
+//   generalised_jsd(s, t, β)        KL(t‖s) at β = 0, KL(s‖t) at β = 1, else β·KL(t‖m) + (1−β)·KL(s‖m)
+//                                   m = β·t + (1−β)·s of the probabilities                           per token
+//   cross_entropy_of(t, s)          −Σ_k e^t·s                                                       per token
+//   entropy_of(t)                   −Σ_k e^t·t                                                       per token
 #pragma once
 
 #include <gradwire/expression.hpp>

@@ -2,8 +2,9 @@
 // Losses of a pair as values, for presets that are templates over them: Loss(score, u, β). score is the pair of scores
 // of an f-divergence (u itself for the reverse KL), u the pair of log ratios Σ_t w·(logprob − ref_logprob), nats.
 //
-//   pair_loss::logistic_margin   −log σ(β(s_c − s_j))                          pair_loss::hinge    max(0, 1 − β(s_c −
-//   s_j)) pair_loss::logistic_average  −log σ(β(s_c/|y_c| − s_j/|y_j|))              β per nat of the mean over tokens
+//   pair_loss::logistic_margin   −log σ(β(s_c − s_j))
+//   pair_loss::hinge             max(0, 1 − β(s_c − s_j))
+//   pair_loss::logistic_average  −log σ(β(s_c/|y_c| − s_j/|y_j|))              β per nat of the mean over tokens
 //   pair_loss::ipo               (s_c/|y_c| − s_j/|y_j| − 1/(2β))²             β per nat of the mean over tokens
 //   pair_loss::nca               −log σ(βs_c) − ½·log σ(−βs_c) − ½·log σ(−βs_j)
 //   pair_loss::bco               −log σ(βs_c) − log σ(−βs_j)

@@ -10,8 +10,7 @@
 //                  exo(z, ε)                    KL(σ(z) ‖ 1−ε): σ(z)·(log σ(z) − log(1−ε)) + σ(−z)·(log σ(−z) − log ε)
 //                  discopop(z, τ)               −log σ(z)·(1 − σ(z/τ)) + e^(−z)·σ(z/τ)
 //                  distance_to(d, target)       (d − target)²
-//   metrics        with_rewards(loss, r)        chosen_reward, rejected_reward, margin = r_c − r_j, accuracy = [margin
-//   > 0]
+//   metrics        with_rewards(loss, r)        chosen_reward, rejected_reward, margin = r_c − r_j, accuracy = [z > 0]
 //
 // A pair counts where either side has an unmasked token; metrics are means over these pairs.
 #pragma once

@@ -5,9 +5,8 @@
 //   clamped_ratio(p, q, c)        exp(clamp(p − q, −c, c)): no gradient beyond c   per token
 //   sequence_ratio(p, q)          exp(mean_t (p − q)): the geometric mean          per sequence
 //   sequence_ratio_product(p, q)  exp(Σ_t (p − q))                                 per sequence
-//   sequence_ratio_as_token(p, q, cap)   the value of exp(min(mean_t (p − q), cap)), each token's own p as the carrier
-//   of the
-//                                 gradient: s_t = sg(s)·exp(p − sg(p)); no gradient beyond cap
+//   sequence_ratio_as_token(p, q, cap)   the value of exp(min(mean_t (p − q), cap)), each token's own p as carrier of
+//                                 the gradient: s_t = sg(s)·exp(p − sg(p)); no gradient beyond cap
 #pragma once
 
 #include <gradwire/expression.hpp>

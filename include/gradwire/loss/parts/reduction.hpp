@@ -8,10 +8,11 @@
 //   sequence_mean_token_sum         1/B Σ_i Σ_t w·x
 //   sequence_mean_sum               Σ_i [ Σ_t w·x / Σ_t w ]           no B
 //   sequence_mean_of_all, sequence_mean_token_sum_of_all              B: every sequence, all-masked ones too
-//   prompt_mean                     1/P Σ_p [ Σ_{i∈p} Σ_t w·x / Σ_{i∈p} Σ_t w ]      parts named by the column
-//   prompt_id micro_batch_mean                the same over the parts named by the column micro_batch token_sum_per{L}
-//   Σ_i Σ_t w·x / L                   no B sequence_mean_token_sum_per{L}  Σ_i Σ_t w·x / (B·L)               B: every
-//   sequence
+//   sequence_mean_with_epsilon      1/B Σ_i [ Σ_t w·x / (Σ_t w + 1e-8) ]         token_mean_with_epsilon likewise
+//   prompt_mean                     1/P Σ_p [ Σ_{i∈p} Σ_t w·x / Σ_{i∈p} Σ_t w ]   parts named by the column prompt_id
+//   micro_batch_mean                the same over the parts named by the column micro_batch
+//   token_sum_per{L}                Σ_i Σ_t w·x / L                   no B
+//   sequence_mean_token_sum_per{L}  Σ_i Σ_t w·x / (B·L)               B: every sequence
 //
 // x is per token; an x per sequence stands for that value at each of its tokens. The divisors read the column `weights`
 // only, never what a correction dropped. `share()` is the factor before w·x, for sources that scale the advantage by

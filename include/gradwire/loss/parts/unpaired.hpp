@@ -2,8 +2,8 @@
 // Preference losses over single sequences that are desirable or not (per-sequence column `desirable`: ≠ 0 or 0).
 //
 //   kto_loss(a, b, β)                       1 − σ(β(a − b))
-//   unpaired(good, bad, reward)             mean over sequences of good where desirable ≠ 0 and bad elsewhere, with
-//   metrics mean_over_kind(x, desirable)            mean of x over the sequences of one kind; 0 where there are none
+//   unpaired(good, bad, reward)             mean over sequences of good where desirable ≠ 0, else bad, with metrics
+//   mean_over_kind(x, desirable)            mean of x over the sequences of one kind; 0 where there are none
 //
 // Only sequences with any w ≠ 0 count. Metrics: chosen_reward (of the desirable), rejected_reward, margin: their
 // difference.

@@ -10,13 +10,27 @@ namespace verl {
 
 inline constexpr auto masked_mean = token_mean_with_epsilon;
 
-// Σ_i Σ_t w·x / L; L = 0: the number of positions of the longest sequence, which is what the source's padded width is.
+// L of the modes that divide by a constant length; 0: the number of positions of the longest sequence, which is what
+// the source's padded width is.
+constexpr auto width(double length) {
+  const auto longest = max(max_over_sequences(terminals::sequence_length), 1.0);
+  const double unset = length > 0 ? 0 : 1;
+  return unset * longest + length;
+}
+// Σ_i Σ_t w·x / L: "seq-mean-token-sum-norm" of verl up to 0.7.0.
 struct token_sum_per_width {
   double length;  // L, tokens
   template <expression X>
   constexpr auto operator()(const X& x) const {
-    const double unset = length > 0 ? 0 : 1;
-    return token_sum(x) / (unset * max_over_sequences(terminals::sequence_length) + length);
+    return token_sum(x) / width(length);
+  }
+};
+// Σ_i Σ_t w·x / (B·L), B: the sequences with any w ≠ 0: "seq-mean-token-sum-norm" of verl from 0.7.1 on.
+struct sequence_mean_token_sum_per_width {
+  double length;  // L, tokens
+  template <expression X>
+  constexpr auto operator()(const X& x) const {
+    return sequence_mean_token_sum(x) / width(length);
   }
 };
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// SkyRL's policy loss "regular", divided by a constant length: Dr. GRPO.
+// Source: SkyRL, …/skyrl_train/utils/ppo_utils.py
+//
+//   L = Σ x / (B·max_seq_len), x as in regular.hpp; B sequences, all-masked ones counted
+//
+// Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
+#pragma once
+
+#include <gradwire/loss/skyrl/regular.hpp>
+
+namespace gradwire::inline v0 {
+namespace skyrl {
+
+struct regular_seq_mean_token_sum_norm {
+  offset eps_clip_low{0.2};   // trust region below 1, dimensionless
+  offset eps_clip_high{0.2};  // trust region above 1, dimensionless
+  double max_seq_len = 1;     // L, tokens; no default in the source: set it
+
+  constexpr auto operator()() const {
+    return reduced(sequence_mean_token_sum_per{max_seq_len}, regular_term(eps_clip_low, eps_clip_high));
+  }
+};
+
+}  // namespace skyrl
+}  // namespace gradwire::inline v0

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// SkyRL's "regular" without what lies in sequences whose product of ratios leaves a band.
+// Source: SkyRL, …/skyrl_train/utils/off_policy_correction_utils.py
+//
+//   x as in regular.hpp where low ≤ exp(clamp(Σ_t (old − sampler), ±20)) ≤ high, else 0; R: 1/N over all N unmasked
+//   tokens, the dropped ones counted
+//
+// Reads per token: logprobs, old_logprobs, sampler_logprobs (nats), weights; per sequence: advantage.
+#pragma once
+
+#include <gradwire/loss/skyrl/regular.hpp>
+
+namespace gradwire::inline v0 {
+namespace skyrl {
+
+struct regular_with_sequence_mask_product {
+  offset eps_clip_low{0.2};      // trust region below 1, dimensionless
+  offset eps_clip_high{0.2};     // trust region above 1, dimensionless
+  bound product_mask_low{0.5};   // product of ρ below which a sequence is dropped, dimensionless
+  bound product_mask_high{2.0};  // … above which, dimensionless
+
+  constexpr auto operator()() const {
+    using namespace fields;
+    const auto keep = sequence_mask_product(old_logprobs, sampler_logprobs, low(product_mask_low),
+                                            high(product_mask_high), clamp_sequence_log_ratio{20});
+    return reduced(token_mean, kept(keep, regular_term(eps_clip_low, eps_clip_high), dropped_frac(keep)));
+  }
+};
+
+}  // namespace skyrl
+}  // namespace gradwire::inline v0

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// SkyRL's "regular" with truncated importance sampling per token and a mask: both are configured.
+// Source: SkyRL, …/skyrl_train/utils/off_policy_correction_utils.py
+//
+//   x·min(ρ, cap) where low ≤ ρ ≤ high, else 0;   ρ = exp(clamp(old − sampler, ±20)), x as in regular.hpp
+//   R: 1/N over all N unmasked tokens, the dropped ones counted
+//
+// Reads per token: logprobs, old_logprobs, sampler_logprobs (nats), weights; per sequence: advantage.
+#pragma once
+
+#include <gradwire/loss/skyrl/regular.hpp>
+
+namespace gradwire::inline v0 {
+namespace skyrl {
+
+struct regular_with_tis_token_with_token_mask {
+  offset eps_clip_low{0.2};                 // trust region below 1, dimensionless
+  offset eps_clip_high{0.2};                // trust region above 1, dimensionless
+  bound token_tis_ratio_clip_high{2.0};     // cap of ρ, dimensionless
+  bound token_mask_is_threshold_low{0.5};   // ρ below which a token is dropped; the source has no default
+  bound token_mask_is_threshold_high{2.0};  // ρ above which a token is dropped; the source has no default
+
+  constexpr auto operator()() const {
+    using namespace fields;
+    const auto weight = rho(old_logprobs, sampler_logprobs, clamp_log_ratio{20});
+    const auto keep = inside(weight, low(token_mask_is_threshold_low), high(token_mask_is_threshold_high));
+    const auto x = tis(regular_term(eps_clip_low, eps_clip_high), weight, high(token_tis_ratio_clip_high));
+    return reduced(token_mean, kept(keep, x, dropped_frac(keep)));
+  }
+};
+
+}  // namespace skyrl
+}  // namespace gradwire::inline v0

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// slime's IcePop correction.                                     source: slime, slime/backends/megatron_utils/loss.py
+//
+//   x·ρ·1[tis_clip_low ≤ ρ ≤ tis_clip],   ρ = exp(old − sampler)
+//
+// x is that of ppo.hpp, gspo.hpp or cispo.hpp; reduced by Σ_i (1/|y_i|) Σ_t, what is dropped counted in |y_i|.
+//
+// Reads per token: logprobs, old_logprobs, sampler_logprobs (nats), weights; per sequence: advantage.
+#pragma once
+
+#include <gradwire/loss/slime/cispo.hpp>
+#include <gradwire/loss/slime/gspo.hpp>
+#include <gradwire/loss/slime/ppo.hpp>
+
+namespace gradwire::inline v0 {
+namespace slime {
+
+template <auto Term>
+struct with_icepop {
+  offset eps_clip{0.2};             // trust region below 1, dimensionless
+  offset eps_clip_high = eps_clip;  // trust region above 1, dimensionless
+  bound tis_clip{2.0};              // ρ above which the weight is 0, dimensionless
+  bound tis_clip_low{0.0};          // ρ below which the weight is 0, dimensionless
+
+  constexpr auto operator()() const {
+    using namespace fields;
+    const auto weight = icepop(old_logprobs, sampler_logprobs, low(tis_clip_low), high(tis_clip));
+    const auto cut = out_of_band(rho(old_logprobs, sampler_logprobs), low(tis_clip_low), high(tis_clip));
+    return reduced(sequence_mean_sum,
+                   weighted(Term(eps_clip, eps_clip_high), weight, tis_mean(weight), ess(weight), tis_cap_frac(cut)));
+  }
+};
+using ppo_with_icepop = with_icepop<ppo_term>;
+using gspo_with_icepop = with_icepop<gspo_term>;
+using cispo_with_icepop = with_icepop<cispo_term>;
+
+}  // namespace slime
+}  // namespace gradwire::inline v0

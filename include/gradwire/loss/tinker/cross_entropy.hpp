@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tinker's cross_entropy.
+// Source: tinker-cookbook, tutorials/202_loss_functions.py; Tinker's server is closed
+//
+//   L = −Σ_i Σ_t w·logprob                    a raw sum, weighted by the column weights
+//
+// Reads per token: logprobs (nats), weights.
+#pragma once
+
+#include <gradwire/loss/parts/metrics.hpp>
+
+namespace gradwire::inline v0 {
+namespace tinker {
+
+// The raw weighted sum of negative log-likelihoods.
+struct cross_entropy {
+  constexpr auto operator()() const {
+    return objective_with(token_sum(-fields::logprobs), metric<"nll">(token_mean(-fields::logprobs)));
+  }
+};
+
+}  // namespace tinker
+}  // namespace gradwire::inline v0

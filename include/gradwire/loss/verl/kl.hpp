@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// verl's KL terms to the reference, alone; d = logprob − ref, in nats.   source: verl, verl/trainer/ppo/core_algos.py
+//
+//   kl_k1 d   kl_abs |d|   kl_k2 ½d²   kl_k3 ("low_var_kl") clamp(e^k − k − 1, ±10), k = clamp(−d, ±20)
+//   kl_k3_plus ("k3+") the value of kl_k3 with the gradient of kl_k2
+//
+// 1/N over the N unmasked tokens; …_sum: without the divisor.
+//
+// Reads per token: logprobs, ref_logprobs (nats), weights.
+#pragma once
+
+#include <gradwire/loss/parts/kl.hpp>
+#include <gradwire/loss/parts/reduction.hpp>
+
+namespace gradwire::inline v0 {
+namespace verl {
+
+template <auto Term, auto Reduce = token_mean>
+struct kl_loss {
+  constexpr auto operator()() const { return Reduce(Term(fields::logprobs, fields::ref_logprobs)); }
+};
+inline constexpr auto k1_term = [](auto p, auto q) { return allow<lint::k1_as_loss>(k1(p, q)); };
+inline constexpr auto abs_term = [](auto p, auto q) { return absolute_log_ratio(p, q); };
+inline constexpr auto k2_term = [](auto p, auto q) { return k2(p, q); };
+inline constexpr auto k3_term = [](auto p, auto q) { return k3(p, q, clamp_log_ratio{20}, clamp_value{10}); };
+inline constexpr auto k3_plus_term = [](auto p, auto q) {
+  return k3_with_k2_gradient(p, q, clamp_log_ratio{20}, clamp_value{10});
+};
+using kl_k1 = kl_loss<k1_term>;
+using kl_abs = kl_loss<abs_term>;
+using kl_k2 = kl_loss<k2_term>;
+using kl_k3 = kl_loss<k3_term>;
+using kl_k3_plus = kl_loss<k3_plus_term>;
+using kl_k1_sum = kl_loss<k1_term, token_sum>;
+using kl_abs_sum = kl_loss<abs_term, token_sum>;
+using kl_k2_sum = kl_loss<k2_term, token_sum>;
+using kl_k3_sum = kl_loss<k3_term, token_sum>;
+using kl_k3_plus_sum = kl_loss<k3_plus_term, token_sum>;
+
+}  // namespace verl
+}  // namespace gradwire::inline v0

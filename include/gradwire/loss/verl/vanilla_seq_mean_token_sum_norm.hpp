@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// verl's "vanilla", divided by a constant length, as verl up to 0.7.0 does it (before commit b8d91ef8d, 2026-02-26).
+// Source: verl, verl/trainer/ppo/core_algos.py, loss_agg_mode "seq-mean-token-sum-norm"
+//
+//   L = Σ x / loss_scale_factor, x as in vanilla.hpp; not divided by the number of sequences
+//
+// From 0.7.1 on the source divides by it: vanilla_seq_mean_token_sum_norm_by_batch.
+//
+// Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
+#pragma once
+
+#include <gradwire/loss/verl/vanilla.hpp>
+
+namespace gradwire::inline v0 {
+namespace verl {
+
+struct vanilla_seq_mean_token_sum_norm {
+  using breaks_contract = broken<breaks<rule::padding_invariance, "the default divisor is the longest row">>;
+  offset clip_ratio_low{0.2};    // trust region below 1, dimensionless
+  offset clip_ratio_high{0.2};   // trust region above 1, dimensionless
+  bound clip_ratio_c{3.0};       // c, cap of the ratio where A < 0, dimensionless
+  double loss_scale_factor = 0;  // L, tokens; 0: the length of the longest row, the source's padded width
+
+  constexpr auto operator()() const {
+    return reduced(token_sum_per_width{loss_scale_factor}, vanilla_term(clip_ratio_low, clip_ratio_high, clip_ratio_c));
+  }
+};
+
+}  // namespace verl
+}  // namespace gradwire::inline v0
