@@ -18,10 +18,13 @@ namespace trl {
 
 // importance_sampling_level "sequence": GSPO.
 using grpo_sequence_level = grpo<sequence_mean_of_all, sequence_level>;
+// importance_sampling_level "sequence", loss_type "bnpo": the token mean of one micro-batch.
 using bnpo_sequence_level = grpo<token_mean, sequence_level>;
+// importance_sampling_level "sequence", loss_type "dapo": the token mean over all batches of an optimiser step.
 using dapo_sequence_level = grpo<token_mean, sequence_level>;
 // importance_sampling_level "sequence_token" (experimental): GSPO in its token form.
 using grpo_sequence_token_level = grpo<sequence_mean_of_all, sequence_token_level>;
+// importance_sampling_level "sequence_token", loss_type "dapo": the token mean.
 using dapo_sequence_token_level = grpo<token_mean, sequence_token_level>;
 
 // importance_sampling_level "sequence" without a reference.
