@@ -9,7 +9,11 @@
 
 #include <boost/program_options.hpp>
 
-#include <cstdio>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -89,51 +93,59 @@ struct evaluated {
   }
 };
 
+void draw_curve(const catalogue::preset_row& loss, std::span<const double> values,
+                const options::variables_map& given) {
+  const std::string axis = given["curve"].as<std::string>();
+  if (axis != "ratio" && axis != "logprob") throw error(errc::config, "--curve " + axis + ": it is ratio or logprob");
+  const auto curve = catalogue::curve_of(
+      loss, values, axis == "ratio" ? catalogue::curve_axis::ratio : catalogue::curve_axis::logprob);
+  if (given.count("svg")) write_to(given["svg"].as<std::string>(), catalogue::curve_svg(curve));
+  if (given.count("csv") || !given.count("svg"))
+    write_to(given.count("csv") ? given["csv"].as<std::string>() : "-", catalogue::curve_csv(curve));
+}
+
+void compare(const catalogue::preset_row& loss, const evaluated& here, const catalogue::batch_table& table,
+             const options::variables_map& given) {
+  const auto& other = catalogue::preset(given["diff"].as<std::string>());
+  const auto other_values = values_for(other, given, "set-other");
+  if (std::string_view(other.variable->name) != loss.variable->name)
+    throw error(errc::config, std::string(loss.name) + " is differentiated by " + loss.variable->name + " and " +
+                                  std::string(other.name) + " by " + other.variable->name);
+  const evaluated there(other, other_values, table);
+  if (there.made.row != here.made.row)
+    throw error(errc::config,
+                "the two losses group the batch differently; give it with \"pair\" and without \"group\"");
+  std::cout << loss.name << " and " << other.name << "\n"
+            << gradwire::difference(here.result.loss, here.result.slope, there.result.loss, there.result.slope,
+                                    gradwire::at(here.made.batch));
+}
+
+// All that is asked for, in this order: explanation, curve, check, difference, dump. The value where a batch is given
+// and none of the last three.
 int run_loss(const catalogue::preset_row& loss, const options::variables_map& given) {
   const auto values = values_for(loss, given, "set");
-  if (given.count("explain")) {
+  if (given.count("explain"))
     std::cout << (given.count("markdown") ? catalogue::explain_markdown(loss, values)
                                           : catalogue::explain_text(loss, values));
-    return 0;
-  }
-  if (given.count("curve")) {
-    const std::string axis = given["curve"].as<std::string>();
-    if (axis != "ratio" && axis != "logprob") throw error(errc::config, "--curve " + axis + ": it is ratio or logprob");
-    const auto curve = catalogue::curve_of(
-        loss, values, axis == "ratio" ? catalogue::curve_axis::ratio : catalogue::curve_axis::logprob);
-    if (given.count("svg")) write_to(given["svg"].as<std::string>(), catalogue::curve_svg(curve));
-    if (given.count("csv") || !given.count("svg"))
-      write_to(given.count("csv") ? given["csv"].as<std::string>() : "-", catalogue::curve_csv(curve));
-    return 0;
-  }
+  if (given.count("curve")) draw_curve(loss, values, given);
+  const bool of_batch = given.count("check") || given.count("diff") || given.count("dump");
+  if (!of_batch && !given.count("batch") && (given.count("explain") || given.count("curve"))) return 0;
   const auto table = batch_for(given, false);
   const evaluated here(loss, values, table);
   const auto at = gradwire::at(here.made.batch);
+  int status = 0;
   if (given.count("check")) {
     const auto found = gradwire::check_gradient(here.formula, here.result.loss, here.result.slope, loss.variable->name,
                                                 at, {.most = given["most"].as<std::size_t>()});
     std::cout << found;
-    return found.ok() ? 0 : 1;
+    status = found.ok() ? 0 : 1;
   }
-  if (given.count("diff")) {
-    const auto& other = catalogue::preset(given["diff"].as<std::string>());
-    const auto other_values = values_for(other, given, "set-other");
-    if (std::string_view(other.variable->name) != loss.variable->name)
-      throw error(errc::config, std::string(loss.name) + " is differentiated by " + loss.variable->name + " and " +
-                                    std::string(other.name) + " by " + other.variable->name);
-    const evaluated there(other, other_values, table);
-    if (there.made.row != here.made.row)
-      throw error(errc::config,
-                  "the two losses group the batch differently; give it with \"pair\" and without \"group\"");
-    std::cout << loss.name << " and " << other.name << "\n"
-              << gradwire::difference(here.result.loss, here.result.slope, there.result.loss, there.result.slope, at);
-    return 0;
-  }
+  if (given.count("diff")) compare(loss, here, table, given);
   if (given.count("dump")) {
     const std::string path = given["dump"].as<std::string>();
     write_to(path, catalogue::dump_text(here.formula, loss, here.made.batch, here.result, path.ends_with(".csv")));
-    return 0;
   }
+  if (of_batch) return status;
   // What is not finite is explained; the numbers follow all the same.
   if (const auto culprit =
           gradwire::find_culprit(here.formula, here.result.loss, here.result.slope, loss.variable->name, at))
@@ -146,7 +158,7 @@ int run_estimator(const catalogue::estimator_row& estimator, const options::vari
   const auto values = values_for(estimator, given, "set");
   if (given.count("explain")) {
     std::cout << estimator.head << "\n";
-    return 0;
+    if (!given.count("batch")) return 0;
   }
   const auto table = batch_for(given, true);
   catalogue::require_columns(estimator, table);
@@ -155,9 +167,40 @@ int run_estimator(const catalogue::estimator_row& estimator, const options::vari
   return 0;
 }
 
+// What one option does without, or not with, another. Nothing that is asked for is dropped in silence.
+void refuse_misfits(const options::variables_map& given) {
+  const auto is_given = [&](const char* option) { return given.count(option) && !given[option].defaulted(); };
+  for (const char* other : {"loss", "advantage", "batch", "set", "write-docs"})
+    if (is_given("list") && is_given(other))
+      throw error(errc::config, std::string("--list and --") + other + " do not go together; ask for one of them");
+  if (is_given("loss") && is_given("advantage"))
+    throw error(errc::config, "--loss and --advantage do not go together; ask for one of them");
+  for (const char* other : {"check", "diff", "dump", "curve", "markdown"})
+    if (is_given("advantage") && is_given(other))
+      throw error(errc::config, std::string("--advantage and --") + other +
+                                    " do not go together: an estimator has values and no gradient");
+  constexpr const char* needs[][2] = {{"markdown", "explain"}, {"svg", "curve"},  {"csv", "curve"},
+                                      {"set-other", "diff"},   {"most", "check"}, {"json", "list"}};
+  for (const auto& [option, needed] : needs)
+    if (is_given(option) && !is_given(needed))
+      throw error(errc::config,
+                  std::string("--") + option + " says something about --" + needed + ", which is not there; give both");
+}
+
+// How wide a line may be: COLUMNS, the terminal's width, or 100 where the output goes elsewhere.
+std::size_t columns() {
+  if (const char* const asked = std::getenv("COLUMNS"))
+    if (const long width = std::atol(asked); width > 0) return static_cast<std::size_t>(width);
+  winsize window{};
+  if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
+    return window.ws_col;
+  return 100;
+}
+
 constexpr const char* usage = R"(evaluate_loss: every loss of gradwire on a batch in a file.
 
-  evaluate_loss --list [TEXT] [--json]                           every loss and estimator: parameters, defaults, source
+  evaluate_loss --list [TEXT] [--json]                           every loss and estimator: parameters, defaults, source;
+                                                                 as wide as the terminal, or COLUMNS
   evaluate_loss --loss trl::grpo --set beta=0.04 --batch FILE    value, gradient and metrics as JSON
   evaluate_loss --loss trl::grpo --explain [--markdown]          formula, derivative, what it reads, divisors
   evaluate_loss --loss trl::grpo --batch FILE --check            the gradient against finite differences
@@ -165,6 +208,8 @@ constexpr const char* usage = R"(evaluate_loss: every loss of gradwire on a batc
   evaluate_loss --loss trl::grpo --batch FILE --dump FILE        every named value of every token, JSON lines or .csv
   evaluate_loss --loss trl::grpo --curve ratio --svg FILE        L and dL/dlogprob of one token
   evaluate_loss --advantage verl::rloo --batch FILE              advantages
+
+--explain, --curve, --check, --diff and --dump may stand together: all are done, in this order.
 
 )";
 
@@ -203,19 +248,18 @@ int main(int count, char** words) {
     rest.add("text", 1);
     options::store(options::command_line_parser(count, words).options(hidden).positional(rest).run(), given);
     options::notify(given);
+    refuse_misfits(given);
     if (given.count("write-docs")) {
       catalogue::write_pages(given["write-docs"].as<std::string>());
       return 0;
     }
     if (given.count("list")) {
       const std::string filter = given["text"].as<std::string>();
-      std::cout << (given.count("json") ? catalogue::list_json(filter) : catalogue::list_text(filter));
+      std::cout << (given.count("json") ? catalogue::list_json(filter) : catalogue::list_text(filter, columns()));
       return 0;
     }
     if (!given["text"].as<std::string>().empty())
       throw error(errc::config, "what is " + given["text"].as<std::string>() + " for? A loss is given as --loss NAME");
-    if (given.count("loss") && given.count("advantage"))
-      throw error(errc::config, "give --loss or --advantage, not both");
     if (given.count("loss")) return run_loss(catalogue::preset(given["loss"].as<std::string>()), given);
     if (given.count("advantage"))
       return run_estimator(catalogue::estimator(given["advantage"].as<std::string>()), given);

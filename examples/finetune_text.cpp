@@ -15,7 +15,6 @@
 #include <iostream>
 #include <random>
 
-#include "support/progress.hpp"
 #include "support/text_data.hpp"
 
 using namespace gradwire;
@@ -65,32 +64,28 @@ void run(const settings& set) {
   const datums training(all.begin() + static_cast<std::ptrdiff_t>(kept), all.end());
 
   auto server = loopback::start({.checkpoints = set.checkpoints, .seed = set.seed});
-  auto service = service_client::connect(server.endpoint());
+  progress bar;
+  auto service = service_client::connect(server.endpoint(), {.on_event = bar.handler()});
   auto trainer = service.create_training_client({.base_model = server.model(), .lora_rank = set.lora_rank}).result();
-  run_log log(set.runs, set.seed);
+  run_log log({.folder = new_run_folder(set.runs, std::to_string(set.seed))});
   std::printf("%zu examples to train on, %zu to validate; run folder %s\n", training.size(), validation.size(),
               log.folder().c_str());
   const double before = loss_on(trainer, validation);
-  {
-    progress bar("SFT", set.steps);
-    stopwatch clock;
-    std::size_t tokens = 0;
-    for (int step = 1; step <= set.steps; ++step) {
-      datums chosen_now;
-      for (int i = 0; i < set.examples_a_step; ++i) chosen_now.push_back(training[random() % training.size()]);
-      auto done = trainer.forward_backward_custom(batch(chosen_now), sft_nll{});
-      const double rest = 1 - static_cast<double>(step - 1) / set.steps;
-      auto updated = trainer.optim_step(
-          {.learning_rate = set.learning_rate * std::min(rest, step / 20.0), .eps = 1e-8, .grad_clip_norm = 1});
-      const auto result = done.result();
-      updated.result();
-      tokens += result.tokens;
-      log.write({{"phase", "sft"}, {"step", step}, {"loss", result.loss}});
-      bar.show(step, {{"loss", result.loss}}, static_cast<double>(tokens) / clock.seconds());
-    }
+  bar.start("SFT", set.steps);
+  for (int step = 1; step <= set.steps; ++step) {
+    datums chosen_now;
+    for (int i = 0; i < set.examples_a_step; ++i) chosen_now.push_back(training[random() % training.size()]);
+    auto done = trainer.forward_backward_custom(batch(chosen_now), sft_nll{});
+    const double rest = 1 - static_cast<double>(step - 1) / set.steps;
+    auto updated = trainer.optim_step(
+        {.learning_rate = set.learning_rate * std::min(rest, step / 20.0), .eps = 1e-8, .grad_clip_norm = 1});
+    const auto result = done.result();
+    log.write(step, result, updated.result());
+    bar.show(step, {{"loss", result.loss}}, result.tokens);
   }
+  bar.end();
   const double after = loss_on(trainer, validation);
-  log.write({{"phase", "result"}, {"validation_before", before}, {"validation_after", after}});
+  log.write(set.steps, {{"validation/before", before}, {"validation/after", after}});
   std::printf("validation loss, nats a byte: %.3f before, %.3f after\n", before, after);
 
   const auto saved = trainer.save_weights_for_sampler({.name = "finetuned"}).result();

@@ -32,7 +32,7 @@ loopback::sequence_policy sequence(const std::string& name) {
 
 int run(int argc, char** argv) {
   loopback::start_options start;
-  std::string token_file, checkpoints, seq = "dedupe";
+  std::string token_file, checkpoints, state, seq = "dedupe";
   options::options_description known("loopback_trainer, the trainer embedded in gradwire");
   auto add = known.add_options();
   add("help", "print this");
@@ -46,6 +46,11 @@ int run(int argc, char** argv) {
   add("seq", options::value(&seq), "what to do with a repeated seq_id: dedupe (default), strict, none");
   add("hold", options::value(&start.hold_seconds), "seconds until a poll for a pending result is answered (30)");
   add("try-again", options::bool_switch(&start.try_again), "answer such a poll with 200 and try_again, not 408");
+  add("state", options::value(&state), "folder that keeps what was trained; a restart goes on from there");
+  add("commit-every", options::value(&start.commit_every),
+      "operations between two writes of it (1); 0: only when a state is saved or loaded");
+  add("name", options::value(&start.name), "what clients call the model; without it as --model");
+  add("no-op", options::bool_switch(&start.no_op), "take everything, compute nothing: to measure transports");
   add("debug", options::bool_switch(&start.debug), "GET /api/v1/debug/counters tells what was executed");
   options::variables_map given;
   options::store(options::parse_command_line(argc, argv, known), given);
@@ -56,6 +61,7 @@ int run(int argc, char** argv) {
   }
   if (!token_file.empty()) start.token = read_token(token_file);
   start.checkpoints = checkpoints;
+  start.state = state;
   start.sequence = sequence(seq);
 
   sigset_t signals;  // blocked before any thread starts, so that they arrive at sigwait below
@@ -64,7 +70,10 @@ int run(int argc, char** argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the process's limit is then a disk that is full
+
   const auto server = loopback::start(start);
+  for (const std::string& notice : server.notices()) std::cerr << notice << '\n';
   const auto [url, token] = server.endpoint();
   std::cout << "listening on " << url << " token " << token << " model " << server.model() << std::endl;
   int received = 0;

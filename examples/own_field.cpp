@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A column and a function of one's own: an entropy bonus that is weighed by a softplus.
+// A column and a function of one's own: a likelihood in which tokens weigh more where the sampler was uncertain,
+// through a softplus of its entropy. The column is data and has no gradient; for an entropy bonus see
+// docs/loss_language.md.
 #include <gradwire/loss.hpp>
 
 #include <cstdio>

@@ -15,7 +15,6 @@
 #include <random>
 
 #include "support/arithmetic.hpp"
-#include "support/progress.hpp"
 
 using namespace gradwire;
 using namespace gradwire::fields;
@@ -53,10 +52,11 @@ class quickstart {
   explicit quickstart(settings chosen)
       : set_(std::move(chosen)),
         questions_(set_.seed),
-        log_(set_.runs, set_.seed),
+        log_({.folder = new_run_folder(set_.runs, std::to_string(set_.seed))}),
+        trace_(log_.folder() + "/trace.json"),
         random_(set_.seed),
         server_(loopback::start({.seed = set_.seed})),
-        service_(service_client::connect(server_.endpoint())),
+        service_(service_client::connect(server_.endpoint(), {.on_event = tell_all(bar_.handler(), trace_.handler())})),
         trainer_(service_.create_training_client({.base_model = server_.model(), .lora_rank = 0}).result()) {}
 
   void run() {
@@ -69,7 +69,8 @@ class quickstart {
     reinforced();
     const double after_grpo = held_out_accuracy("after-grpo");
     show_answers("after GRPO");
-    log_.write({{"phase", "result"}, {"start", start}, {"after_sft", after_sft}, {"after_grpo", after_grpo}});
+    log_.write(steps_,
+               {{"accuracy/start", start}, {"accuracy/after_sft", after_sft}, {"accuracy/after_grpo", after_grpo}});
     std::printf("accuracy on 500 held-out questions: start %.2f, after SFT %.2f, after GRPO %.2f\n", start, after_sft,
                 after_grpo);
   }
@@ -78,10 +79,8 @@ class quickstart {
   // ---- supervised fine-tuning ----
 
   void supervised() {
-    progress bar("SFT ", set_.sft_most_steps);
-    stopwatch clock;
+    bar_.start("SFT ", set_.sft_most_steps);
     double accuracy = 0;
-    std::size_t tokens = 0;
     for (int step = 1; step <= set_.sft_most_steps && accuracy < set_.sft_until; ++step) {
       std::vector<decltype(sft_datum(question{}))> datums;
       for (int i = 0; i < set_.sft_batch; ++i) datums.push_back(sft_datum(any_question()));
@@ -90,12 +89,12 @@ class quickstart {
           {.learning_rate = set_.sft_learning_rate * std::min(1.0, step / 20.0), .eps = 1e-8, .grad_clip_norm = 1});
       const auto result = done.result();
       updated.result();
-      tokens += result.tokens;
       if (step % 5 == 0) accuracy = accuracy_on(questions_.validation, "sft-" + std::to_string(step));
-      log_.write({{"phase", "sft"}, {"step", step}, {"loss", result.loss}, {"validation_accuracy", accuracy}});
-      bar.show(step, {{"loss", result.loss}, {"validation", accuracy}}, static_cast<double>(tokens) / clock.seconds(),
-               std::min(1.0, accuracy / set_.sft_until));
+      log_.write(++steps_, {{"sft/loss", result.loss}, {"sft/validation_accuracy", accuracy}});
+      bar_.show(step, {{"loss", result.loss}, {"validation", accuracy}}, result.tokens,
+                std::min(1.0, accuracy / set_.sft_until));
     }
+    bar_.end();
   }
 
   // ---- reinforcement ----
@@ -139,9 +138,7 @@ class quickstart {
 
   void reinforced() {
     auto reference = service_.create_reference_client(trainer_).result();  // the weights as they are now, frozen
-    progress bar("GRPO", set_.grpo_steps);
-    stopwatch clock;
-    std::size_t tokens = 0;
+    bar_.start("GRPO", set_.grpo_steps);
     for (int step = 1; step <= set_.grpo_steps; ++step) {
       double mean_reward = 0;
       const auto rollout = roll_out(step, mean_reward);
@@ -152,17 +149,14 @@ class quickstart {
           trainer_.optim_step({.learning_rate = set_.grpo_learning_rate * rest, .eps = 1e-8, .grad_clip_norm = 1});
       const auto result = done.result();
       updated.result();
-      tokens += result.tokens;
       const double kl = result.metric("kl"), clipped = result.metric("out_of_band_frac");
-      log_.write({{"phase", "grpo"},
-                  {"step", step},
-                  {"loss", result.loss},
-                  {"reward", mean_reward},
-                  {"kl", kl},
-                  {"out_of_band_frac", clipped}});
-      bar.show(step, {{"loss", result.loss}, {"reward", mean_reward}, {"KL", kl}, {"clip", clipped}},
-               static_cast<double>(tokens) / clock.seconds());
+      log_.write(++steps_, {{"grpo/loss", result.loss},
+                            {"grpo/reward", mean_reward},
+                            {"grpo/kl", kl},
+                            {"grpo/out_of_band_frac", clipped}});
+      bar_.show(step, {{"loss", result.loss}, {"reward", mean_reward}, {"KL", kl}, {"clip", clipped}}, result.tokens);
     }
+    bar_.end();
   }
 
   // ---- sampling ----
@@ -209,11 +203,14 @@ class quickstart {
   settings set_;
   arithmetic::questions questions_;
   run_log log_;
+  timeline trace_;
+  progress bar_;
   std::mt19937_64 random_;
   loopback::server server_;
   service_client service_;
   training_client trainer_;
   int shown_ = 0;
+  int steps_ = 0;  // of the optimizer, both phases
 };
 
 }  // namespace

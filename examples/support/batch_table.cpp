@@ -122,7 +122,8 @@ bool batch_table::has(std::string_view field) const {
   return token.count(name) || sequence.count(name) || candidate.count(name);
 }
 
-made_batch make_batch(const batch_table& given, bool pairs) {
+std::vector<gw::datum_group<all_fields>> make_groups(const batch_table& given, bool pairs,
+                                                     std::vector<std::size_t>& order) {
   batch_table table = given;
   if (!table.group.empty() && !table.sequence.count("prompt_id"))
     table.sequence["prompt_id"] = std::vector<double>(table.group.begin(), table.group.end());
@@ -130,7 +131,6 @@ made_batch make_batch(const batch_table& given, bool pairs) {
   const std::size_t width = std::max<std::size_t>(1, table.candidates());
   const auto make = [&](std::size_t r) { return datum_of_row(all_fields{}, table, r, width); };
   std::vector<gw::datum_group<all_fields>> groups;
-  std::vector<std::size_t> order;
   for (const auto& rows : arrange(table, pairs)) {
     order.insert(order.end(), rows.begin(), rows.end());
     if (pairs) {
@@ -141,7 +141,12 @@ made_batch make_batch(const batch_table& given, bool pairs) {
       groups.push_back(gw::group(members));
     }
   }
-  return {gw::batch_of<double>(groups), std::move(order)};
+  return groups;
+}
+
+made_batch make_batch(const batch_table& table, bool pairs) {
+  std::vector<std::size_t> order;
+  return {gw::batch_of<double>(make_groups(table, pairs, order)), std::move(order)};
 }
 
 std::string_view key_of(std::string_view field) {
@@ -152,6 +157,12 @@ std::string_view key_of(std::string_view field) {
 
 std::vector<const gw::field_info*> known_fields() { return infos<all_fields>::all(); }
 
+namespace {
+bool has_all(const row& of, const batch_table& table) {
+  return std::all_of(of.fields.begin(), of.fields.end(), [&](const auto* field) { return table.has(field->name); });
+}
+}  // namespace
+
 void require_columns(const row& of, const batch_table& table) {
   std::string missing, first;
   for (const gw::field_info* field : of.fields) {
@@ -161,7 +172,14 @@ void require_columns(const row& of, const batch_table& table) {
     missing += (missing.empty() ? "" : ", ") + std::string(field->name);
     if (key != field->name) missing += " (key \"" + std::string(key) + "\")";
   }
-  if (!missing.empty()) refuse(std::string(of.name) + " reads " + missing + ", which the batch does not have", first);
+  if (missing.empty()) return;
+  std::string without;  // the same loss for batches that lack it
+  for (const preset_row& each : presets())
+    if (each.name.starts_with(std::string(of.name) + "_without_") && has_all(each, table))
+      without += (without.empty() ? "; " : ", ") + std::string(each.name);
+  refuse(std::string(of.name) + " reads " + missing + ", which the batch does not have" + without +
+             (without.empty() ? "" : " does without"),
+         first);
 }
 
 }  // namespace catalogue

@@ -36,6 +36,9 @@ struct made_batch {
 
 // pairs: the loss compares chosen with rejected. Throws error (errc::data).
 made_batch make_batch(const batch_table& table, bool pairs);
+// What it is made of, for a batch of another number; order: the table's row of each sequence.
+std::vector<gradwire::datum_group<all_fields>> make_groups(const batch_table& table, bool pairs,
+                                                           std::vector<std::size_t>& order);
 
 // Throws error (errc::data) that names every column which is read and missing, with the key that gives it.
 void require_columns(const row& of, const batch_table& table);

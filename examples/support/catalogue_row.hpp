@@ -109,10 +109,17 @@ std::vector<broken_rule> rules_of(gradwire::broken<Bs...>*) {
 
 // ---- rows ----------------------------------------------------------------------------------------------------------
 
+// A preset without its metrics, under a short name: the compiler spells a formula's type out in every name it makes.
+template <class Preset>
+struct loss_of {
+  Preset preset;
+  auto operator()() const { return gradwire::as_objective(preset).loss; }
+};
+
 template <class Preset, class Variable>
 gradwire::evaluation<double> evaluate_preset(const row& of, std::span<const double> values, const full_batch& batch) {
-  const auto goal = gradwire::as_objective(preset_with<Preset>(of, values));
-  auto found = gradwire::value_and_gradient(goal.loss, gradwire::wrt(Variable{}), gradwire::at(batch));
+  const loss_of<Preset> loss{preset_with<Preset>(of, values)};
+  auto found = gradwire::value_and_gradient(loss, gradwire::wrt(Variable{}), gradwire::at(batch));
   return {found.loss, std::move(found.slope), {}};
 }
 

@@ -24,7 +24,9 @@ std::string quoted(std::string_view text) {
   }
   return out + "\"";
 }
-std::string number(double value) { return value - value == 0 ? gw::detail::exact(value) : "null"; }
+std::string number(double value) {
+  return value - value != 0 ? "null" : value == 0 ? "0" : gw::detail::exact(value);  // of the two zeros, one
+}
 
 template <class Values>
 std::string numbers(const Values& values) {
@@ -105,34 +107,50 @@ std::vector<const row*> sorted(std::span<const Row> of, std::string_view filter)
   return rows;
 }
 
-// name  parameters  source, and below it what it is, where that says more than its header's title.
-std::string list_of_rows(const std::vector<const row*>& rows) {
-  std::size_t widest = 0, parameters = 0;
-  const auto parameters_text = [](const row& of) {
-    std::string text;
-    for (const auto& p : of.parameters) text += (text.empty() ? "" : " ") + std::string(p.name) + "=" + default_text(p);
-    return text;
-  };
-  for (const row* each : rows) {
-    widest = std::max(widest, width(each->name));
-    const std::size_t w = width(parameters_text(*each));
-    if (w <= 60) parameters = std::max(parameters, w);
+// The words of a text in lines of at most `columns`; a longer word has a line of its own.
+std::string wrapped(std::string_view text, std::size_t from, std::size_t indent, std::size_t columns) {
+  std::string out;
+  std::size_t at = from;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view word = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (out.empty() ? at > indent && at + width(word) > columns : at + 1 + width(word) > columns) {
+      out.append("\n").append(indent, ' ');
+      at = indent;
+    } else if (!out.empty()) {
+      out += ' ';
+      ++at;
+    }
+    out += word;
+    at += width(word);
   }
+  return out;
+}
+
+// A heading a header; below it name and parameters of each row, and what it is, where that says more than the heading.
+std::string list_of_rows(const std::vector<const row*>& rows, std::size_t columns) {
+  std::size_t widest = 0;
+  for (const row* each : rows)
+    if (width(each->name) <= columns / 3) widest = std::max(widest, width(each->name));
   std::string out, last;
   for (const row* each : rows) {
     const auto title = title_of(*each);
     const std::string head = title.title + (title.source.empty() ? "" : " [" + title.source + "]");
-    if (head != last) out += "\n" + head + "\n";
+    if (head != last) out += "\n" + wrapped(head, 0, 0, columns) + "\n";
     last = head;
     std::string line = "  " + std::string(each->name);
-    line.append(widest + 2 - width(each->name), ' ');
-    const std::string text = parameters_text(*each);
-    line += text;
-    const std::string description = one_line(each->description);
-    if (!description.empty())
-      line.append(width(text) < parameters ? parameters - width(text) + 2 : 2, ' ').append(description);
-    while (line.back() == ' ') line.pop_back();
+    std::string parameters;
+    for (const auto& p : each->parameters)
+      parameters += (parameters.empty() ? "" : " ") + std::string(p.name) + "=" + default_text(p);
+    if (!parameters.empty()) {
+      line.append(width(each->name) < widest ? widest + 2 - width(each->name) : 2, ' ');
+      const std::size_t begins = width(line);
+      line += wrapped(parameters, begins, begins > columns / 2 ? 6 : begins, columns);
+    }
     out += line + "\n";
+    const std::string description = one_line(each->description);
+    if (!description.empty()) out += "      " + wrapped(description, 6, 6, columns) + "\n";
   }
   return out;
 }
@@ -204,14 +222,15 @@ heading title_of(const row& of) {
   return result;
 }
 
-std::string list_text(std::string_view filter) {
+std::string list_text(std::string_view filter, std::size_t columns) {
   const auto losses = sorted(presets(), filter);
   const auto advantages = sorted(estimators(), filter);
   std::string out =
-      std::to_string(losses.size()) + (losses.size() == 1 ? " loss\n" : " losses\n") + list_of_rows(losses);
+      std::to_string(losses.size()) + (losses.size() == 1 ? " loss\n" : " losses\n") + list_of_rows(losses, columns);
   if (!advantages.empty())
     out += "\n" + std::to_string(advantages.size()) +
-           (advantages.size() == 1 ? " advantage estimator\n" : " advantage estimators\n") + list_of_rows(advantages);
+           (advantages.size() == 1 ? " advantage estimator\n" : " advantage estimators\n") +
+           list_of_rows(advantages, columns);
   return out;
 }
 

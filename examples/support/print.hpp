@@ -10,7 +10,7 @@
 namespace catalogue {
 
 // Those whose name or comments contain the filter, whatever its case.
-std::string list_text(std::string_view filter);
+std::string list_text(std::string_view filter, std::size_t columns);  // no line longer, if no word is
 std::string list_json(std::string_view filter);
 std::string explain_text(const preset_row& loss, std::span<const double> values);
 std::string explain_markdown(const preset_row& loss, std::span<const double> values);

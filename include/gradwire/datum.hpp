@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gradwire/datum/batch.hpp>
+#include <gradwire/datum/image.hpp>
 #include <gradwire/datum/with.hpp>
 #include <gradwire/mask/combine.hpp>
 #include <gradwire/mask/mask.hpp>

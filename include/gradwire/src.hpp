@@ -5,23 +5,39 @@
 #pragma once
 
 #include <gradwire/trainer.hpp>
+#include <gradwire/trainer/probe.hpp>
 #include <gradwire/transport/http_server.hpp>
 #include <gradwire/transport/runtime.hpp>
 //
 #include <gradwire/trainer/impl/accumulate.hpp>
 #include <gradwire/trainer/impl/custom_call.hpp>
 #include <gradwire/trainer/impl/custom_loss.hpp>
+#include <gradwire/trainer/impl/event_file.hpp>
+#include <gradwire/trainer/impl/held_gradients.hpp>
 #include <gradwire/trainer/impl/key_exchange.hpp>
+#include <gradwire/trainer/impl/ledger.hpp>
+#include <gradwire/trainer/impl/lower.hpp>
+#include <gradwire/trainer/impl/lowered_call.hpp>
 #include <gradwire/trainer/impl/model.hpp>
 #include <gradwire/trainer/impl/model_calls.hpp>
+#include <gradwire/trainer/impl/model_info.hpp>
 #include <gradwire/trainer/impl/pass.hpp>
 #include <gradwire/trainer/impl/plain_batch.hpp>
+#include <gradwire/trainer/impl/probe.hpp>
+#include <gradwire/trainer/impl/rest_client.hpp>
+#include <gradwire/trainer/impl/progress.hpp>
+#include <gradwire/trainer/impl/run_journal.hpp>
+#include <gradwire/trainer/impl/run_log.hpp>
 #include <gradwire/trainer/impl/sampling_client.hpp>
 #include <gradwire/trainer/impl/service_client.hpp>
 #include <gradwire/trainer/impl/session.hpp>
+#include <gradwire/trainer/impl/session_start.hpp>
+#include <gradwire/trainer/impl/timeline.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
+#include <gradwire/transport/impl/environment.hpp>
 #include <gradwire/transport/impl/http_server.hpp>
 #include <gradwire/transport/impl/operation.hpp>
+#include <gradwire/transport/impl/proxy.hpp>
 #include <gradwire/transport/impl/runtime.hpp>
 #include <gradwire/transport/impl/server_text.hpp>
 

@@ -7,12 +7,18 @@
 
 #include <gradwire/loss.hpp>
 #include <gradwire/trainer/accumulate.hpp>
+#include <gradwire/trainer/client_event.hpp>
 #include <gradwire/trainer/custom_loss.hpp>
+#include <gradwire/trainer/ledger.hpp>
 #include <gradwire/trainer/options.hpp>
+#include <gradwire/trainer/progress.hpp>
 #include <gradwire/trainer/reference_client.hpp>
 #include <gradwire/trainer/results.hpp>
+#include <gradwire/trainer/run_journal.hpp>
+#include <gradwire/trainer/run_log.hpp>
 #include <gradwire/trainer/sampling_client.hpp>
 #include <gradwire/trainer/server_loss.hpp>
 #include <gradwire/trainer/service_client.hpp>
+#include <gradwire/trainer/timeline.hpp>
 #include <gradwire/trainer/training_client.hpp>
 #include <gradwire/version.hpp>

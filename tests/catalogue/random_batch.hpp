@@ -88,10 +88,12 @@ struct answer {
   }
 };
 
-inline rows_of<double> in_rows(const gradwire::column<double>& column, const catalogue::made_batch& made) {
-  rows_of<double> rows(made.row.size());
-  for (std::size_t s = 0; s < made.row.size(); ++s) {
-    auto& row = rows[made.row[s]];
+// The values of a column in the rows of the table; row: of each sequence.
+template <class T>
+rows_of<T> in_rows(const gradwire::column<T>& column, const std::vector<std::size_t>& row_of) {
+  rows_of<T> rows(row_of.size());
+  for (std::size_t s = 0; s < row_of.size(); ++s) {
+    auto& row = rows[row_of[s]];
     if (column.level() == gradwire::extent::sequence) {
       row = {column.data()[s]};
     } else if (column.level() == gradwire::extent::token) {
@@ -102,6 +104,9 @@ inline rows_of<double> in_rows(const gradwire::column<double>& column, const cat
     }
   }
   return rows;
+}
+inline rows_of<double> in_rows(const gradwire::column<double>& column, const catalogue::made_batch& made) {
+  return in_rows(column, made.row);
 }
 
 inline answer evaluate(const catalogue::preset_row& row, std::span<const double> values, const batch_table& table) {

@@ -42,6 +42,51 @@ double cross_entropy(const column<float>& logprobs, const batch<float>& data) {
   return sum / weight;
 }
 
+// A norm tells linearity, sign and the count of sequences directly, and additivity by the parallelogram law.
+std::string gradients_are_the_users(training_client& client) {
+  const auto two = question("Q: two plus two? A:", " four."), sky = question("Q: sky? A:", " blue, usually."),
+             one = question("Q: one? A:", " 1");
+  const batch all{two, sky, one}, first{two}, second{sky}, third{one}, pair{two, sky};
+  const auto nll = sum_over_all_tokens(-logprobs);
+  const auto norm = [&](auto&&... pass) {
+    (pass(), ...);
+    const optimizer_step done = client.optim_step({.learning_rate = 0}).result();
+    for (const named_value& metric : done.metrics)
+      if (metric.name.ends_with("grad_norm")) return metric.value;
+    throw std::runtime_error("the server reports no gradient norm");
+  };
+  const auto custom = [&](const auto& data, const auto& loss) {
+    return [&client, data, loss] { client.forward_backward_custom(data, loss).result(); };
+  };
+  std::string line;
+  const auto equal = [&](const char* what, double found, double expected) {
+    require(expected > 0.1 && std::abs(found / expected - 1) < 1e-4,
+            std::string(what) + ": " + text_of(found) + ", expected " + text_of(expected));
+    line += (line.empty() ? "" : ", ") + std::string(what) + " " + text_of(found);
+  };
+
+  const double whole = norm(custom(all, nll));
+  equal("L", whole, whole);
+  equal("100 L", norm(custom(all, 100.0 * nll)), 100 * whole);
+  equal("-L", norm(custom(all, -1.0 * nll)), whole);
+  equal("in 2 calls", norm(custom(pair, nll), custom(third, nll)), whole);
+  equal("in 3 calls", norm(custom(first, nll), custom(second, nll), custom(third, nll)), whole);
+  equal("in 2 parts", norm([&] { client.forward_backward_custom(accumulate(pair, third), nll).result(); }), whole);
+  const double a = norm(custom(first, nll)), b = norm(custom(second, nll));
+  const auto signs = [&](double x, double y) {
+    const auto signed_pair = with(advantage = std::vector<double>{x, y}, pair);
+    return norm(custom(signed_pair, sum_over_all_tokens(-advantage * logprobs)));
+  };
+  const double sum = signs(1, 1), difference = signs(1, -1);
+  equal("a + b", sum, norm(custom(pair, nll)));
+  equal("a - b in 2 calls", norm(custom(first, nll), custom(second, -1.0 * nll)), difference);
+  equal("|a+b|^2 + |a-b|^2", sum * sum + difference * difference, 2 * (a * a + b * b));
+  // The server's own mean over the 6 counted tokens of one sequence fixes the absolute scale.
+  const double mean = norm([&] { client.forward_backward(first, server_loss::cross_entropy{}).result(); });
+  equal("one sequence", a, 6 * mean);
+  return line;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -58,7 +103,7 @@ int main(int count, char** arguments) {
   const bool connected = check("both servers accept a LoRA client", [&] {
     skyrl = service_client::connect(endpoint{.url = arguments[1], .token = arguments[2]});
     embedded = service_client::connect(endpoint{.url = arguments[3], .token = arguments[4]});
-    trainer = skyrl->create_training_client({.base_model = model, .lora_rank = 8}).result();
+    trainer = skyrl->create_training_client({.base_model = model, .lora_rank = 8, .seed = 1}).result();
     twin = embedded->create_training_client({.base_model = model, .lora_rank = 8}).result();
     return std::string{};
   });
@@ -81,6 +126,7 @@ int main(int count, char** arguments) {
   check("8 steps of the server's cross_entropy lower the loss", [&] {
     std::string line;
     double first = 0, last = 0;
+    bool lower = true;
     for (int i = 0; i < 8; ++i) {
       auto step = trainer->forward_backward(data, server_loss::cross_entropy{});
       auto optim = trainer->optim_step({.learning_rate = 1e-2});
@@ -88,9 +134,10 @@ int main(int count, char** arguments) {
       optim.result();
       last = cross_entropy(done.logprobs, data);
       if (i == 0) first = last;
+      lower = lower && (i == 0 || last < first);
       line += (i != 0 ? " " : "") + text_of(last);
     }
-    require(last < 0.7 * first, line);
+    require(lower && last < 0.8 * first, line);  // the adapter's start is fixed by its seed, and with it every number
     return line;
   });
 
@@ -125,19 +172,42 @@ int main(int count, char** arguments) {
     return "largest difference " + text_of(worst);
   });
 
-  check("the gradient of a custom loss is the user's: linear, whatever its sign", [&] {
-    auto client = skyrl->create_training_client({.base_model = model, .lora_rank = 8}).result();
-    const auto norm = [&](double factor) {
-      client.forward_backward_custom(data, factor * sum_over_all_tokens(-logprobs)).result();
-      for (const named_value& metric : client.optim_step({.learning_rate = 0}).result().metrics)
-        if (metric.name.ends_with("grad_norm")) return metric.value;
-      throw std::runtime_error("the server reports no gradient norm");
+  for (const std::int64_t seed : {1, 2, 3}) {
+    check("the gradient of a custom loss is the user's, seed " + std::to_string(seed), [&] {
+      auto client = skyrl->create_training_client({.base_model = model, .lora_rank = 8, .seed = seed}).result();
+      return gradients_are_the_users(client);
+    });
+  }
+
+  check("a custom loss and a server's loss in one step are refused, in both orders, and lower() is", [&] {
+    const auto refused = [](auto&& call) {
+      try {
+        call();
+      } catch (const error& failure) {
+        require(failure.kind() == errc::config, failure.what());
+        return;
+      }
+      throw std::runtime_error("it was accepted");
     };
-    const double one = norm(1), hundred = norm(100), minus = norm(-1);
-    require(one > 0.1, "the norm is " + text_of(one));
-    require(std::abs(hundred / (100 * one) - 1) < 1e-4 && std::abs(minus / one - 1) < 1e-4,
-            "norms of L, 100 L and -L: " + text_of(one) + ", " + text_of(hundred) + ", " + text_of(minus));
-    return "norms of L, 100 L and -L: " + text_of(one) + ", " + text_of(hundred) + ", " + text_of(minus);
+    const auto loss = sum_over_all_tokens(-logprobs);
+    trainer->forward_backward_custom(data, loss).result();
+    refused([&] { trainer->forward_backward(data, server_loss::cross_entropy{}).result(); });
+    try {
+      trainer->optim_step({.learning_rate = 0}).result();  // one of its calls failed
+      throw std::runtime_error("a step after a failed call was sent");
+    } catch (const error& failure) {
+      require(failure.kind() == errc::closed, failure.what());
+    }
+    trainer->optim_step({.learning_rate = 0}).result();
+    trainer->forward_backward(data, server_loss::cross_entropy{}).result();
+    refused([&] { trainer->forward_backward_custom(data, loss).result(); });
+    try {
+      trainer->optim_step().result();
+    } catch (const error&) {
+    }
+    trainer->optim_step({.learning_rate = 0}).result();
+    refused([&] { trainer->forward_backward_custom(data, lower(loss)).result(); });  // its cross_entropy is another
+    return std::string{};
   });
 
   check("a custom loss with weights of both signs does what it says", [&] {

@@ -12,15 +12,9 @@ import json
 import os
 import pathlib
 import runpy
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-import urllib.request
 
 file = os.path.abspath(__file__)
 
@@ -47,24 +41,11 @@ def run_package(role):
     port = options.pop("port")
     api.app.state.engine_config = config.EngineConfig.model_validate(options)
     uvicorn.run(api.app, host="127.0.0.1", port=port, log_config=api.get_uvicorn_log_config(),
-                timeout_keep_alive=api.HTTP_KEEP_ALIVE_TIMEOUT_SECONDS)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def answers(url):
-    try:
-        with urllib.request.urlopen(url + "/api/v1/healthz", timeout=2) as reply:
-            return reply.status == 200
-    except OSError:
-        return False
+                timeout_keep_alive=getattr(api, "HTTP_KEEP_ALIVE_TIMEOUT_SECONDS", 5))  # 0.3.0 does not say
 
 
 def supervise():
+    import supervisor
     parser = argparse.ArgumentParser()
     parser.add_argument("--model")
     parser.add_argument("--folder")
@@ -74,59 +55,19 @@ def supervise():
     model = pathlib.Path(arguments.model or folder / "model").absolute()
     if not (model / "config.json").exists():
         subprocess.run([sys.executable, os.path.join(os.path.dirname(file), "tiny_qwen3.py"), str(model)], check=True, stdout=sys.stderr)
-    cache = os.environ.get("GRADWIRE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gradwire")
     environment = dict(
         os.environ, HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="",
-        JAX_COMPILATION_CACHE_DIR=os.path.join(cache, "jax-compiled"),  # a later start and its first steps are much quicker
+        JAX_COMPILATION_CACHE_DIR=os.path.join(supervisor.cache(), "jax-compiled"),  # later starts and first steps are much quicker
         JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0", JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="0")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    log = folder / "server.log"
+    port = supervisor.free_port()
     futures = tempfile.mkdtemp(prefix="futures-", dir=folder)  # of this run alone: an earlier one's could only confuse
-    with open(log, "w") as output:
-        server = subprocess.Popen(
-            [sys.executable, file, "api", "--port", str(port), "--base-model", str(model), "--backend", "jax",
-             "--backend-config", json.dumps({"max_lora_adapters": 8, "max_lora_rank": 8}),
-             "--database-url", f"sqlite:///{futures}/futures.db", "--checkpoints-base", str(folder / "checkpoints"),
-             "--session-timeout-sec", "-1"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
-
-    def stop(code):
-        # The server leads a process group of its own, which holds nothing but it and its engine.
-        for signal_, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
-            try:
-                os.killpg(server.pid, signal_)
-            except ProcessLookupError:
-                break
-            try:
-                server.wait(seconds)
-            except subprocess.TimeoutExpired:
-                continue
-        shutil.rmtree(futures if arguments.folder else folder, ignore_errors=True)
-        os._exit(code)
-
-    signal.signal(signal.SIGTERM, lambda *_: stop(0))
-    signal.signal(signal.SIGINT, lambda *_: stop(0))
-
-    def watch_input():
-        while sys.stdin.buffer.read(65536):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch_input, daemon=True).start()
+    command = [sys.executable, file, "api", "--port", str(port), "--base-model", str(model), "--backend", "jax",
+               "--backend-config", json.dumps({"max_lora_adapters": 8, "max_lora_rank": 8}),
+               "--database-url", f"sqlite:///{futures}/futures.db", "--checkpoints-base", str(folder / "checkpoints"),
+               "--session-timeout-sec", "-1"]
     # /healthz is answered well before the engine is up, so the engine's own word is awaited too.
-    deadline = time.monotonic() + 180
-    while not ("Initialized TinkerEngine" in log.read_text(errors="replace") and answers(url)):
-        if server.poll() is not None or time.monotonic() > deadline:
-            print("start_skyrl: the server did not come up; the end of its log:", file=sys.stderr)
-            print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-40:]), file=sys.stderr)
-            stop(1)
-        time.sleep(0.2)
-    print(f"listening on {url} token tml-{'0' * 32} model {model}", flush=True)
-    server.wait()
-    print("start_skyrl: the server ended by itself", file=sys.stderr)
-    stop(1)
+    supervisor.supervise("start_skyrl", command, environment, folder / "server.log", port, f"tml-{'0' * 32}", model,
+                         "Initialized TinkerEngine", [futures] if arguments.folder else [folder])
 
 
 if __name__ == "__main__":

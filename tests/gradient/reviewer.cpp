@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(what_is_allowed_changes_no_number) {
       BOOST_TEST(plain.slope[s][t] == stated.slope[s][t]);
     }
   const auto first = value(mean(allow<lint::k1_as_loss>(k1(logprobs, ref_logprobs))));
-  BOOST_TEST(first.loss == value(mean(logprobs - ref_logprobs)).loss);
+  BOOST_TEST(first.loss == value(mean(logprobs - as_role<role::teacher>(ref_logprobs))).loss);
   const auto idle = value(mean(logprobs + allow<lint::no_gradient>(reward)));
   BOOST_TEST(idle.loss == value(mean(logprobs + 0 * logprobs + reward * (1 + 0 * logprobs))).loss,
              boost::test_tools::tolerance(1e-14));

@@ -3,16 +3,11 @@
 // against the engine: value, gradient and metrics on random ragged batches with masked tokens and an all-masked
 // sequence.
 #include <gradwire/gradient/interpret.hpp>
-#include <gradwire/loss/dpo.hpp>
-#include <gradwire/loss/grpo.hpp>
-#include <gradwire/loss/gspo.hpp>
-#include <gradwire/loss/gspo_token.hpp>
-#include <gradwire/loss/sft_nll.hpp>
-#include <gradwire/loss/topk_distillation.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
+#include "formulas.hpp"
 #include "random_batch.hpp"
 
 using namespace gradwire;
@@ -20,34 +15,6 @@ using namespace gradwire::fields;
 using formula::op_code;
 
 namespace {
-
-struct softplus_op {  // log(1 + e^x)
-  template <class V>
-  static V value(V x) {
-    return log1p(exp(x));
-  }
-  template <class V>
-  static V derivative(V x, V) {
-    return sigmoid(x);
-  }
-};
-inline constexpr function<softplus_op> softplus{};
-
-template <int Power>
-struct scaled_by_op {  // x·y^Power
-  template <class V>
-  static V value(V x, V y) {
-    return Power == 2 ? x * y * y : x * y;
-  }
-  template <bool A, bool B, class V>
-  static V slope(V x, V y, V, V dx, V dy) {
-    V d = V::broadcast(0);
-    if constexpr (A) d = d + dx * (Power == 2 ? y * y : y);
-    if constexpr (B) d = d + x * dy * (Power == 2 ? y + y : V::broadcast(1));
-    return d;
-  }
-};
-inline constexpr function<scaled_by_op<2>> scaled_by_square{};
 
 template <class Batch, class Loss, class Variable>
 void check(const char* what, const Loss& loss, Variable variable, const Batch& data) {
@@ -84,6 +51,8 @@ void check(const char* what, const Loss& loss, Variable variable = {}) {
     for (std::size_t masked : {std::size_t{2}, std::size_t{99}})
       check(what, loss, variable, random_batch::make(seed, masked));
 }
+
+constexpr auto all = [](const char* what, const auto& loss, auto... variable) { check(what, loss, variable...); };
 
 }  // namespace
 
@@ -135,7 +104,8 @@ BOOST_AUTO_TEST_CASE(one_name_for_two_numbers_is_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(a_users_operation_has_its_own_name_value_and_slope) {
-  const formula::tree t = reflect(mean_over_all_tokens(scaled_by_square(softplus(logprobs), old_logprobs)));
+  const formula::tree t =
+      reflect(mean_over_all_tokens(formulas::scaled_by_square(formulas::softplus(logprobs), old_logprobs)));
   const formula::op_info *one = nullptr, *two = nullptr;
   for (const auto& n : t.nodes)
     if (n.is(op_code::own)) (n.op->arity == 1 ? one : two) = n.op;
@@ -151,87 +121,14 @@ BOOST_AUTO_TEST_CASE(a_users_operation_has_its_own_name_value_and_slope) {
   BOOST_TEST(two->slope(x, two->value(x), 1) == -0.9, boost::test_tools::tolerance(1e-15));
 }
 
-BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_presets) {
-  check("sft_nll", sft_nll{});
-  check("sft_nll_sum", sft_nll_sum{});
-  check("grpo", grpo{});
-  check("gspo", gspo{});
-  check("gspo_token", gspo_token{});
-  check("dpo", dpo{.beta = 0.7, .label_smoothing = 0.1});
-  check("topk_distillation", topk_distillation{}, candidate_logprobs);
-  check("a sum", 0.3 * dpo{.beta = 0.3}() + 0.1 * sft_nll{}());
-}
+BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_presets) { formulas::presets(all); }
 
-BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_functions) {
-  check("own", mean_over_all_tokens(scaled_by_square(softplus(logprobs), logprobs - old_logprobs)));
-  check("smooth", mean_over_all_tokens(exp(logprobs - old_logprobs) + expm1(logprobs) + log1p(-0.3 * logprobs) +
-                                       log(0.1 - logprobs) + sqrt(1 - logprobs) + square(logprobs) + sigmoid(logprobs) +
-                                       log_sigmoid(2 * logprobs) + log1mexp(logprobs) + 1 / (2 - logprobs) +
-                                       divide_or_zero(logprobs, 3 - ref_logprobs) + k3(logprobs, ref_logprobs)));
-  const auto ratio = exp(logprobs - old_logprobs);
-  check("choices",
-        mean_over_all_tokens(where(token_advantage > 0 && !(ratio < 0.9), square(ratio), 3 * ratio) +
-                             max(ratio, 1 - ratio) * advantage + abs(logprobs - ref_logprobs) +
-                             clamp(ratio, 0.8, 0.8 + exp(logprobs - ref_logprobs)) + (ratio > 1) * logprobs));
-  check("straight through",
-        mean_over_all_tokens(value_of(square(logprobs)).gradient_of(3 * logprobs) + stop_gradient(ratio) * logprobs));
-}
+BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_functions) { formulas::functions(all); }
 
-BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_reductions) {
-  const auto score = mean_over_tokens(logprobs);
-  check("imports", mean_over_sequences(mean_over_tokens(square(logprobs - score) * exp(score))));
-  check("batch import", mean_over_all_tokens(square(logprobs - mean_over_all_tokens(logprobs)) * logprobs));
-  check("group import", mean_over_all_tokens(square(logprobs - mean_over_group(score))));
-  check("log of masked", mean_over_groups(square(mean_over_group(log(0.0 - score)))));
-  check("positions", mean_over_sequences(sum_over_positions(square(logprobs) * terminals::position)));
-  check("own weights", mean_over_all_tokens(square(logprobs), exp(old_logprobs)));
-  check("own weights by sequence", mean_over_sequences(mean_over_tokens(square(logprobs), exp(old_logprobs))));
-  check("counts", mean_over_sequences<all_masked::counts>(mean_over_tokens_by_count(square(logprobs))));
-  check("extremes",
-        objective(mean_over_all_tokens(logprobs * max_over_tokens(ref_logprobs)),
-                  metric<"largest">(max_over_all_tokens(logprobs)), metric<"smallest">(min_over_all_tokens(logprobs)),
-                  metric<"rewards">(mean_over_sequences(reward))));
-  check("parts", mean_over_parts(micro_batch, square(mean_over_tokens_within(micro_batch, logprobs))));
-  check("sorted", mean_over_sequences(sort_over_batch(score) * square(sort_over_batch(score)) * reward));
-  check("groups sorted", mean_over_groups(sort_over_batch(sum_over_group(score)) * mean_over_group(reward)));
-  check("selection",
-        mean_over_all_tokens(where(top_fraction_over_batch(logprobs * token_advantage, 0.3), logprobs, 0)));
-  check("counted selection", mean_over_all_tokens(where(top_count_over_batch(token_advantage, token_share(0.2)),
-                                                        square(logprobs), logprobs)));
-  check("random selection",
-        mean_over_all_tokens(where(smallest_hash_over_batch(token_advantage > 0, 9, 42), square(logprobs), logprobs)));
-  check("statistics", mean_over_sequences(centered_over_group(score) * reward / (std_over_group<1>(score) + 0.5) +
-                                          leave_one_out_mean(score) * centered_over_sequences(square(score)) *
-                                              std_over_sequences<0>(score)));
-  check("data statistics",
-        mean_over_sequences(score * centered_over_group(reward) *
-                            (max_over_group(reward) - min_over_group(reward) + second_largest_over_group(reward) +
-                             second_largest_over_sequences(reward))));
-  check("conditional metrics", objective(mean_over_all_tokens(logprobs),
-                                         metric<"positive">(mean_over_all_tokens_where(logprobs, token_advantage > 0)),
-                                         metric<"none">(mean_over_all_tokens_where(logprobs, token_advantage > 2)),
-                                         metric<"sequences">(mean_over_sequences_where(score, advantage < 0)),
-                                         metric<"spread">(std_over_all_tokens<1>(logprobs))));
-}
+BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_reductions) { formulas::reductions(all); }
 
-BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_candidates) {
-  const auto p = exp(candidate_teacher_logprobs);
-  const auto student = candidate_logprobs - log(sum_over_candidates(exp(candidate_logprobs)));
-  check("renormalised", mean_over_all_tokens(-sum_over_candidates(p * student)), candidate_logprobs);
-  check("nested",
-        mean_over_all_tokens(square(sum_over_candidates(p * square(student * logprobs))) +
-                             max_over_candidates(candidate_teacher_logprobs) * sum_over_candidates(candidate_logprobs)),
-        candidate_logprobs);
-  check("by token", mean_over_all_tokens(sum_over_candidates(p * square(candidate_teacher_logprobs * logprobs))),
-        logprobs);
-}
-
-BOOST_AUTO_TEST_CASE(other_fields_are_variables_too) {
-  check("values",
-        mean_over_all_tokens(
-            max(square(values - returns), square(clamp(values, old_values - 0.2, old_values + 0.2) - returns))),
-        values);
-  check("scores", mean_over_pairs(-log_sigmoid(chosen(score) - rejected(score))), score);
+BOOST_AUTO_TEST_CASE(the_interpreter_agrees_on_candidates_and_other_fields) {
+  formulas::candidates_and_other_fields(all);
 }
 
 // What a change of one value does, with everything detached held where it was, is what the gradient says.

@@ -2,13 +2,9 @@
 // OpenRLHF's policy losses against the numbers of OpenRLHF's own functions (tests/golden/policy_openrlhf.py).
 #include <gradwire/loss/openrlhf/gspo.hpp>
 #include <gradwire/loss/openrlhf/gspo_dual_clip.hpp>
-#include <gradwire/loss/openrlhf/ppo_dual_clip_with_icepop.hpp>
-#include <gradwire/loss/openrlhf/ppo_dual_clip_with_seq_mask_tis.hpp>
-#include <gradwire/loss/openrlhf/ppo_dual_clip_with_tis.hpp>
-#include <gradwire/loss/openrlhf/ppo_with_icepop.hpp>
+#include <gradwire/loss/openrlhf/ppo_dual_clip_with_correction.hpp>
+#include <gradwire/loss/openrlhf/ppo_with_correction.hpp>
 #include <gradwire/loss/openrlhf/ppo_with_kl.hpp>
-#include <gradwire/loss/openrlhf/ppo_with_seq_mask_tis.hpp>
-#include <gradwire/loss/openrlhf/ppo_with_tis.hpp>
 
 #include "policy_golden.hpp"
 
@@ -42,7 +38,7 @@ BOOST_AUTO_TEST_CASE(the_projects_own_functions_give_the_same_numbers) {
     loss.vllm_is_truncated_threshold_low = bound{0.8}, loss.vllm_is_truncated_threshold_high = bound{1.4};
     file.check("ppo " + name + " narrow", loss);
   };
-  corrected("tis", ppo_with_tis<>{}, ppo_with_tis_sample_mean{});
+  corrected("tis", ppo_with_tis{}, ppo_with_tis_sample_mean{});
   const auto dual = [&](const std::string& name, auto loss) {
     loss.dual_clip = bound{1.5};
     loss.vllm_is_truncated_threshold_low = bound{0.8}, loss.vllm_is_truncated_threshold_high = bound{1.4};
@@ -51,8 +47,8 @@ BOOST_AUTO_TEST_CASE(the_projects_own_functions_give_the_same_numbers) {
   dual("tis", ppo_dual_clip_with_tis{});
   dual("icepop", ppo_dual_clip_with_icepop{});
   dual("seq-mask-tis", ppo_dual_clip_with_seq_mask_tis{});
-  corrected("icepop", ppo_with_icepop<>{}, ppo_with_icepop_sample_mean{});
-  corrected("seq-mask-tis", ppo_with_seq_mask_tis<>{}, ppo_with_seq_mask_tis_sample_mean{});
+  corrected("icepop", ppo_with_icepop{}, ppo_with_icepop_sample_mean{});
+  corrected("seq-mask-tis", ppo_with_seq_mask_tis{}, ppo_with_seq_mask_tis_sample_mean{});
 
   const auto term = [&](const std::string& name, auto mean, auto sum, auto sample_mean, auto with_ppo) {
     file.check(name, mean);

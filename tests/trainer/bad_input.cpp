@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_token) {
   auto server = loopback::start();
   for (const char* token : {"", "tml-wrong"}) {
     auto service = service_client::connect(endpoint{server.endpoint().url, token}, quick());
-    const auto e = must_fail(errc::status, {"TINKER_API_KEY"},
+    const auto e = must_fail(errc::status, {*token ? "the token given to connect()" : "TINKER_API_KEY"},
                              [&] { service.create_training_client({.base_model = "gradwire/tiny"}).result(); });
     BOOST_TEST((e.details().http_status == 401 || e.details().http_status == 403));
   }
@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(sampling_that_cannot_be) {
 
 BOOST_AUTO_TEST_CASE(token_ids_that_the_model_does_not_have) {
   bench b;
-  must_fail(errc::status, {}, [&] { b.trainer.forward(batch{sequence({1, 2}, {1000000})}).result(); });
+  must_fail(errc::data, {"datum 0"}, [&] { b.trainer.forward(batch{sequence({1, 2}, {1000000})}).result(); });
   BOOST_TEST(b.trainer.forward(supervised()).result().tokens == 17u);
 }
 

@@ -132,13 +132,14 @@ BOOST_AUTO_TEST_CASE(a_lost_answer_is_asked_for_again_and_executed_once) {
   BOOST_TEST(b.trainer.optim_step().result().metric("step") == 2);
 }
 
-BOOST_AUTO_TEST_CASE(a_lost_answer_to_a_save_is_an_unknown_outcome) {
+BOOST_AUTO_TEST_CASE(a_lost_answer_to_a_save_is_asked_for_again) {
   bench b;
+  int saves = 0;
   b.net->on_request([&](const exchange& e, http_response&) {
-    return e.target.ends_with("/save_weights") ? fault::lose_reply : fault::none;
+    return e.target.ends_with("/save_weights") && ++saves == 1 ? fault::lose_reply : fault::none;
   });
-  must_fail(errc::outcome_unknown, {"save_state", "may or may not"}, [&] { b.trainer.save_state("a").result(); });
-  BOOST_TEST(b.net->count("/save_weights") == 1u);
+  BOOST_TEST(b.trainer.save_state("a").result().path.ends_with("/a"));
+  BOOST_TEST(b.net->count("/save_weights") == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(refused_connections_are_tried_again) {
@@ -424,7 +425,8 @@ BOOST_AUTO_TEST_CASE(samples_and_their_logprobs) {
              boost::test_tools::per_element());
   // a base model can be sampled too
   auto untrained = b.service.create_sampling_client({.base_model = b.server.model()}).result();
-  const auto sampled = untrained.sample(question, {.max_tokens = 2, .seed = 1}).result().tokens;  // 1: it drew the end of text
+  const auto sampled =
+      untrained.sample(question, {.max_tokens = 2, .seed = 1}).result().tokens;  // 1: it drew the end of text
   BOOST_TEST((sampled == 1u || sampled == 2u));
 }
 

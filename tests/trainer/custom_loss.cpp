@@ -19,6 +19,11 @@ namespace {
 
 const auto tiny_loss = boost::test_tools::tolerance(1e-5);
 
+template <class Batch>
+double nothing_to_learn(const Batch&, ragged_view<const float>, ragged_view<float>) {
+  return 3;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(custom_loss)
@@ -179,6 +184,14 @@ BOOST_AUTO_TEST_CASE(a_plain_function_is_called_once_with_the_data_the_logprobs_
   BOOST_TEST(b.trainer.optim_step(linear_step).result().metric("grad_norm") ==
                  other.optim_step(linear_step).result().metric("grad_norm"),
              tiny_loss);
+}
+
+BOOST_AUTO_TEST_CASE(a_function_may_be_given_by_its_name) {
+  bench b;
+  const auto data = supervised();
+  BOOST_TEST(
+      b.trainer.forward_backward_custom(data, nothing_to_learn<std::remove_const_t<decltype(data)>>).result().loss ==
+      3);
 }
 
 BOOST_AUTO_TEST_CASE(an_exception_of_the_loss_arrives_unchanged_and_nothing_is_sent_back) {

@@ -178,7 +178,11 @@ BOOST_AUTO_TEST_CASE(null_and_empty_results_are_results) {
   play p;
   p.begin().reply(accepted).reply(json(200, "null")).must_succeed("null");
   play q;
-  q.begin().reply(accepted).reply(json(204, "")).must_succeed("");
+  q.begin().reply(accepted).reply(json(200, "")).must_succeed("");
+  play r;  // a gateway's, not a trainer's
+  r.begin().reply(accepted).reply(json(204, "")).wait();
+  r.reply(json(204, "")).wait();
+  r.reply(json(204, "")).must_fail(errc::protocol, "204");
 }
 
 BOOST_AUTO_TEST_CASE(protobuf_is_a_result_without_being_looked_at) {
@@ -264,8 +268,8 @@ BOOST_AUTO_TEST_CASE(retry_after_is_obeyed_at_submit_and_at_poll) {
   p.reply(accepted);
   p.reply(json(503, "", {{"Retry-After", "5"}})).wait();
   BOOST_TEST(p.waited == 5.0, boost::test_tools::tolerance(1e-9));
-  p.reply(json(429, "", {{"retry-after-ms", "250"}})).wait();
-  BOOST_TEST(p.waited == 0.25, boost::test_tools::tolerance(1e-9));
+  p.reply(json(429, "", {{"retry-after-ms", "750"}})).wait();
+  BOOST_TEST(p.waited == 0.75, boost::test_tools::tolerance(1e-9));
   p.reply(finished).must_succeed(finished_body);
 }
 
@@ -363,7 +367,7 @@ BOOST_AUTO_TEST_CASE(a_broken_promise_is_submitted_again_with_the_same_bytes) {
 }
 
 BOOST_AUTO_TEST_CASE(client_errors_are_final_and_quoted) {
-  for (int status : {400, 401, 402, 403, 404, 405, 409, 413, 415, 422}) {
+  for (int status : {400, 401, 403, 404, 405, 409, 413, 415, 422}) {
     play p;
     p.begin().reply(json(status, R"({"detail":"what is wrong"})")).must_fail(errc::status, "what is wrong");
     BOOST_TEST(p.machine->failure()->details().http_status == status);
@@ -456,6 +460,239 @@ BOOST_AUTO_TEST_CASE(a_server_text_cannot_break_a_log) {
       .reply({422, {}, std::string("bad\x1b[31m\x00 text\n", 15) + std::string(100000, 'x')})
       .must_fail(errc::status, "\\x1b");
   BOOST_TEST(std::string(p.machine->failure()->what()).size() < 4096u);
+}
+
+// ---- budget, payment, conflicts, lost models, cancelling ----
+
+BOOST_AUTO_TEST_CASE(retry_after_of_nothing_is_no_reason_to_hammer) {
+  for (const char* wish : {"0", "-1", "soon", "0.001", ""}) {
+    play p;
+    p.begin().reply(accepted);
+    while (p.elapsed() < 25) p.reply(json(503, "", {{"Retry-After", wish}})).wait();
+    BOOST_TEST(p.polls <= 65, wish << ": " << p.polls);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(polls_of_a_result_that_takes_long) {
+  play p;
+  p.record.time_limit_seconds = 3000;
+  p.begin().reply(accepted);
+  while (p.elapsed() < 900) {
+    p.fails(no_answer(), 45);  // a server that holds longer than we wait
+  }
+  p.reply(finished).must_succeed(finished_body);
+  BOOST_TEST(p.polls <= 900 / 45 + 2);
+}
+
+BOOST_AUTO_TEST_CASE(all_operations_to_a_server_share_a_budget_of_retries) {
+  // Fifty futures, every poll 503: without a budget each would ask every 5 s on average.
+  retry_policy policy;
+  auto budget = std::make_shared<retry_budget>(policy);
+  std::vector<play> all(50);
+  std::size_t sends = 0;
+  for (auto& p : all) {
+    p.record.time_limit_seconds = 600;
+    p.machine.emplace(p.record, policy, sends + 1, budget);
+    p.take(p.machine->begin(p.now)).reply(accepted);
+    ++sends;
+  }
+  for (bool busy = true; busy;) {
+    busy = false;
+    play* next = nullptr;  // whose turn it is: one clock for all
+    for (auto& p : all) {
+      if (p.is_done()) continue;
+      if (!next || (p.next.what == action::send ? p.now : p.next.until) <
+                       (next->next.what == action::send ? next->now : next->next.until))
+        next = &p;
+      busy = true;
+    }
+    if (!next) break;
+    if (next->next.what == action::wait) {
+      next->wait();
+    } else {
+      ++sends;
+      next->reply(json(503, ""), 0.001);
+    }
+  }
+  for (auto& p : all) p.must_fail(errc::timeout, "503");
+  BOOST_TEST(sends >= 50u + 50u + 100u);
+  BOOST_TEST(sends <= 50u + 50u + 100u + 2u * 600u);  // submits, first polls, the bucket, what it gains
+}
+
+BOOST_AUTO_TEST_CASE(a_success_fills_the_budget_again) {
+  retry_policy policy;
+  policy.budget_retries = 2;
+  policy.budget_retries_per_second = 0;
+  auto budget = std::make_shared<retry_budget>(policy);
+  for (int i = 0; i < 20; ++i) {
+    play p;
+    p.machine.emplace(p.record, policy, 1, budget);
+    p.take(p.machine->begin(p.now)).reply(json(503, "")).wait();
+    BOOST_REQUIRE((p.next.what == action::send));
+    p.reply(accepted).reply(finished).must_succeed(finished_body);
+  }
+  play p;  // no success, no retry: the deadline ends it
+  p.machine.emplace(p.record, policy, 1, budget);
+  p.take(p.machine->begin(p.now));
+  while (!p.is_done()) p.next.what == action::send ? p.reply(json(503, "")) : p.wait();
+  p.must_fail(errc::outcome_unknown, "503");
+  BOOST_TEST(p.sent.size() == 3u);
+  BOOST_TEST(p.elapsed() <= 100.0);
+}
+
+BOOST_AUTO_TEST_CASE(jitter_comes_from_the_seed) {
+  const auto pauses = [](std::uint64_t seed) {
+    play p;
+    p.machine.emplace(p.record, p.policy, seed);
+    p.take(p.machine->begin(p.now));
+    std::vector<double> all;
+    for (int i = 0; i < 6; ++i) {
+      p.reply(json(503, "")).wait();
+      all.push_back(p.waited);
+    }
+    return all;
+  };
+  BOOST_TEST(pauses(7) == pauses(7), boost::test_tools::per_element());
+  BOOST_TEST(pauses(7)[3] != pauses(8)[3]);
+  double ceiling = 0.5;
+  for (double pause : pauses(7)) {
+    BOOST_TEST(pause <= ceiling);
+    BOOST_TEST(pause > 0);
+    ceiling = std::min(2 * ceiling, 10.0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_payment_is_waited_for) {
+  play p(effect::mutates);
+  p.begin();
+  for (int i = 0; i < 3; ++i) {
+    p.reply(json(402, R"({"detail":"no credit"})"));
+    BOOST_TEST(p.machine->queue_state() == "paused: billing");
+    p.wait();
+    BOOST_TEST(p.waited == 5.0, boost::test_tools::tolerance(1e-9));
+  }
+  p.reply(accepted);
+  BOOST_TEST(p.machine->queue_state() == "active");
+  p.reply(json(402, "")).wait();
+  p.reply(finished).must_succeed(finished_body);
+  play q;
+  q.begin();
+  while (!q.is_done()) q.next.what == action::send ? q.reply(json(402, "")) : q.wait();
+  q.must_fail(errc::timeout, "402");
+  BOOST_TEST(q.elapsed() <= 100.0);
+}
+
+BOOST_AUTO_TEST_CASE(conflicts) {
+  play used;  // another writer, or a defect: never again
+  used.begin()
+      .reply(json(409, R"({"detail":"Training request sequence number 7 was reused with another body"})"))
+      .must_fail(errc::status, "reused");
+  BOOST_TEST(used.sent.size() == 1u);
+  play locked;
+  locked.begin().reply(json(409, R"({"detail":"model is locked"})")).wait();
+  locked.reply(json(409, "", {{"Retry-After", "2"}})).wait();
+  locked.reply(accepted).reply(finished).must_succeed(finished_body);
+  play taken(effect::repeats);
+  taken.begin()
+      .reply(json(409, R"({"detail":"Checkpoint 'a' already exists"})"))
+      .must_fail(errc::status, "already exists");
+  BOOST_TEST(!taken.machine->maybe_executed());
+}
+
+BOOST_AUTO_TEST_CASE(a_strict_server_tells_that_a_lost_attempt_was_executed) {
+  const auto said = json(409, R"({"detail":"Failed to retrieve future: Sequence conflict: expected 8, got 7."})");
+  play p(effect::counted);
+  p.begin().fails(reset_after_send()).wait();
+  BOOST_TEST(p.sent[0] == p.sent[1]);
+  p.reply(accepted).reply(said).must_fail(errc::outcome_unknown, "expected seq_id 8 and was sent 7");
+  BOOST_TEST(p.machine->failure()->details().http_status == 409);
+  play q(effect::counted);  // without a lost attempt it is somebody else's number
+  q.begin().reply(accepted).reply(said).must_fail(errc::status, "expected 8");
+  play r(effect::counted);  // it had not been executed: the second attempt is
+  r.begin().fails(no_answer(), 20).wait();
+  r.reply(accepted).reply(finished).must_succeed(finished_body);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_that_is_gone) {
+  for (const char* text : {"Model not found", "Unknown model: m", "Session not found"}) {
+    play p;
+    p.record.model_id = "m";
+    p.begin()
+        .reply(json(404, std::string(R"({"detail":")") + text + R"("})"))
+        .must_fail(errc::closed, "last saved state");
+    play q;
+    q.record.model_id = "m";
+    q.begin()
+        .reply(accepted)
+        .reply(json(404, std::string(R"({"detail":"Failed to retrieve future: )") + text + R"("})"))
+        .must_fail(errc::closed, text);
+  }
+  play unloaded;
+  unloaded.record.model_id = "m";
+  unloaded.begin()
+      .reply(accepted)
+      .reply(json(400, R"j({"detail":"Model not loaded (likely stale request from previous server)"})j"))
+      .must_fail(errc::closed, "restarted");
+  play checkpoint;  // what the call named, not the model
+  checkpoint.record.model_id = "m";
+  checkpoint.begin()
+      .reply(accepted)
+      .reply(json(404, R"({"detail":"Failed to retrieve future: Checkpoint tinker://m/weights/a not found"})"))
+      .must_fail(errc::status, "tinker://m/weights/a");
+}
+
+BOOST_AUTO_TEST_CASE(a_page_instead_of_an_answer) {
+  const http_response page{200, {{"Content-Type", "text/html"}}, "<html><head><title>Sign in to Wi-Fi</title></head>"};
+  play p;
+  p.begin().reply(accepted);
+  for (int i = 0; i < 2; ++i) p.reply(page).wait();
+  p.reply(page).must_fail(errc::protocol, "text/html");
+  BOOST_TEST(std::string(p.machine->failure()->what()).find("Sign in to Wi-Fi") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_for_another_request) {
+  play p;
+  p.begin().reply(accepted);
+  for (int i = 0; i < 2; ++i) p.reply(json(200, R"({"type":"try_again","request_id":"r-2"})")).wait();
+  p.reply(json(200, R"({"type":"try_again","request_id":"r-2"})")).must_fail(errc::protocol, "r-2");
+}
+
+BOOST_AUTO_TEST_CASE(a_result_that_is_always_dropped_is_not_asked_for_for_ever) {
+  play p;
+  p.begin();
+  int submits = 1;
+  while (!p.is_done()) {
+    p.reply(accepted).reply(json(410, R"({"detail":"expired"})"));
+    if (!p.is_done()) p.wait(), ++submits;
+  }
+  p.must_fail(errc::outcome_unknown, "410");
+  BOOST_TEST(submits == 3);
+}
+
+BOOST_AUTO_TEST_CASE(cancelling) {
+  play waiting;  // refused, about to be tried again: it never left
+  waiting.begin().fails(refused());
+  waiting.take(waiting.machine->on_cancel(waiting.now)).must_fail(errc::closed, "before it was sent");
+  for (effect what : {effect::deduped, effect::mutates}) {
+    play sending(what);
+    sending.begin();
+    BOOST_TEST(to_string(sending.machine->cancelled(sending.now).kind()) == to_string(errc::outcome_unknown));
+    BOOST_TEST((sending.machine->on_cancel(sending.now).what == action::none));  // until the server has it
+    BOOST_TEST(!sending.machine->settled());
+    sending.reply(accepted).must_fail(errc::closed, "executes it");
+    BOOST_TEST(sending.polls == 0);
+  }
+  play lost;
+  lost.begin();
+  lost.machine->on_cancel(lost.now);
+  lost.fails(reset_after_send()).must_fail(errc::outcome_unknown, "may or may not");  // not sent again
+  BOOST_TEST(lost.sent.size() == 1u);
+  play polled;
+  polled.begin().reply(accepted);
+  polled.take(polled.machine->on_cancel(polled.now)).must_fail(errc::closed, "executes it");
+  play done;
+  done.begin().reply(accepted).reply(finished);
+  done.take(done.machine->on_cancel(done.now)).must_succeed(finished_body);
 }
 
 BOOST_AUTO_TEST_CASE(random_faults_never_execute_twice_nor_outlive_the_deadline) {

@@ -69,6 +69,18 @@ struct datum_cores {
           .owner = std::move(memory)};
 }
 
+// An image is read and never predicted. A mask may select it in passing; a value given for it is a mistake.
+[[gnu::cold, gnu::noinline]] inline void mask_images(const token_core& core, bool given, double* weights) {
+  for (const auto& image : core.images) {
+    for (std::size_t t = image.begin ? image.begin - 1 : 0; t + 1 < image.begin + image.size; ++t) {
+      if (given && weights[t] != 0)
+        refuse({.token = static_cast<std::int64_t>(t), .column = "weights"}, weights[t],
+               "the weight is %.9g at a position of an image, which is never predicted; give 0", printable(weights[t]));
+      weights[t] = 0;
+    }
+  }
+}
+
 [[gnu::cold, gnu::noinline]] inline dynamic_array<double> make_weights(const token_core& core,
                                                                        const column_input* given) {
   dynamic_array<double> result(core.length);
@@ -85,6 +97,7 @@ struct datum_cores {
     const bool response = is_response_length(core, {.column = "weights"}, given->values->size);
     convert(response ? placed(core, *given->values, 1) : *given->values, 0, 1, core.length, weights);
   }
+  if (!core.images.empty()) mask_images(core, given && !given->weigh, weights);
   return result;
 }
 

@@ -7,12 +7,24 @@
 namespace gradwire::inline v0 {
 namespace detail {
 
+[[gnu::cold, gnu::noinline]] inline void append_image(const token_part& part, token_core& core) {
+  image_segment image{.begin = core.ids.size(), .size = part.expected_tokens, .bytes = part.ids};
+  __builtin_memcpy(image.format, part.format, sizeof image.format);
+  core.segments.push_back({part_role::prompt, image.begin, image.size});
+  core.ids.resize(image.begin + image.size);
+  core.images.push_back(std::move(image));
+}
+
 [[gnu::cold, gnu::noinline]] inline shared<token_core> join_parts(const token_sequence& parts) {
   shared<token_core> core(new token_core);
   std::size_t total = 0;
-  for (const auto& part : parts.parts()) total += part.ids.size;
+  for (const auto& part : parts.parts()) total += part.expected_tokens ? part.expected_tokens : part.ids.size;
   core->ids.reserve(total);
   for (const auto& part : parts.parts()) {
+    if (part.expected_tokens) {
+      append_image(part, *core);
+      continue;
+    }
     core->segments.push_back({part.role, core->ids.size(), part.ids.size});
     if (part.role == part_role::response) core->response_tokens += part.ids.size;
     append_ids(part.ids, {.column = "tokens"}, core->ids.size(), core->ids);
@@ -21,6 +33,12 @@ namespace detail {
     refuse({.column = "tokens"}, total,
            "a datum of %zu token%s has no target; it takes at least 2, because each is predicted from those before it",
            total, total == 1 ? "" : "s");
+  }
+  if (!core->images.empty() &&
+      core->images[core->images.size() - 1].begin + core->images[core->images.size() - 1].size == total) {
+    refuse({.column = "tokens"}, {},
+           "the last part is an image; the last token of a sequence is only predicted, and an image is not: let text "
+           "follow it");
   }
   core->length = total - 1;
   return core;

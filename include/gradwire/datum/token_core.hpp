@@ -21,6 +21,14 @@ struct token_segment {
   std::size_t size = 0;
 };
 
+// A picture among the tokens. In `ids` its positions hold 0, which is no token: they are never targets with a weight.
+struct image_segment {
+  std::size_t begin = 0;  // first position, counted in all tokens of the datum
+  std::size_t size = 0;   // positions
+  numbers bytes;          // of the file
+  char format[8] = {};    // "png", "jpeg"
+};
+
 struct token_core : counted_object<token_core> {
   dynamic_array<std::int32_t> ids;            // shifted: all n tokens; explicit targets: n inputs, then n targets
   std::size_t length = 0;                     // targets
@@ -28,6 +36,7 @@ struct token_core : counted_object<token_core> {
   std::size_t candidates = 0;                 // K, 0: none
   dynamic_array<std::int32_t> candidate_ids;  // row-major [length, K]
   dynamic_array<token_segment> segments;
+  dynamic_array<image_segment> images;  // in their order
   std::size_t response_tokens = 0;
 
   std::span<const std::int32_t> input() const noexcept { return {ids.data(), length}; }

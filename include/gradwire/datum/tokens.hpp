@@ -19,7 +19,9 @@ namespace gradwire::inline v0 {
 
 struct token_part {
   part_role role = part_role::prompt;
-  numbers ids;
+  numbers ids;                      // of an image: its file's bytes
+  std::size_t expected_tokens = 0;  // of an image: positions that it takes in the sequence; 0: the part is tokens
+  char format[8] = {};              // of an image
 };
 
 class token_sequence {

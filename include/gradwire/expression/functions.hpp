@@ -10,13 +10,13 @@
 
 namespace gradwire::inline v0 {
 
+// clang-format off
 template <class Op>
 struct function {
-  template <operand... Es>
-  requires(expression<Es> || ...) constexpr auto operator()(const Es&... es) const { return make_node<Op>(es...); }
+  template <operand... Es> requires(expression<Es> || ...)
+  constexpr auto operator()(const Es&... es) const { return make_node<Op>(es...); }
 };
 
-// clang-format off
 struct exp_op {
   template <class V> [[gnu::always_inline]] static V value(V x) noexcept { return exp(x); }
   template <class V> [[gnu::always_inline]] static V derivative(V, V value) noexcept { return value; }

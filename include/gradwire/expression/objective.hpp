@@ -104,8 +104,11 @@ constexpr auto as_objective(const L& loss) {
 }
 
 template <class A, class B>
-requires(objective_like<A> && (objective_like<B> || expression<B>)) ||
-    (objective_like<B> && expression<A>)constexpr auto operator+(const A& a, const B& b) {
+concept summable = (objective_like<A> && (objective_like<B> || expression<B>)) || (objective_like<B> && expression<A>);
+
+template <class A, class B>
+requires summable<A, B>
+constexpr auto operator+(const A& a, const B& b) {
   const auto x = as_objective(a);
   const auto y = as_objective(b);
   static_assert(
@@ -135,7 +138,8 @@ enum class rule : unsigned char {
   scale,                   // L(cA) = c·L(A), c > 0
   zero_advantage,          // A = 0 contributes no gradient
   empty,                   // an all-masked sequence contributes 0; an all-masked batch is 0 without metrics
-  equal_rewards            // a group with equal rewards has advantage exactly 0
+  equal_rewards,           // a group with equal rewards has advantage exactly 0
+  chunk_invariance         // the sum over chunks of the batch, with the whole batch's divisors, is the whole
 };
 
 template <rule Rule, fixed_string Reason>

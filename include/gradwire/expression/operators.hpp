@@ -89,12 +89,13 @@ struct divide_op {
   }
 };
 
-template <operand A, operand B>
-requires(expression<A> || expression<B>) constexpr auto operator+(const A& a, const B& b) {
+// clang-format off
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator+(const A& a, const B& b) {
   return make_node<add_op>(a, b);
 }
-template <operand A, operand B>
-requires(expression<A> || expression<B>) constexpr auto operator-(const A& a, const B& b) {
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator-(const A& a, const B& b) {
   using formula::role_of;
   formula::check_extents<expression_of<A>, expression_of<B>>();
   if constexpr (formula::belong_together(role_of<A>, role_of<B>))
@@ -102,14 +103,15 @@ requires(expression<A> || expression<B>) constexpr auto operator-(const A& a, co
   else
     return make_node<role_difference_op>(a, b);
 }
-template <operand A, operand B>
-requires(expression<A> || expression<B>) constexpr auto operator*(const A& a, const B& b) {
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator*(const A& a, const B& b) {
   return make_node<multiply_op>(a, b);
 }
-template <operand A, operand B>
-requires(expression<A> || expression<B>) constexpr auto operator/(const A& a, const B& b) {
+template <operand A, operand B> requires(expression<A> || expression<B>)
+constexpr auto operator/(const A& a, const B& b) {
   return make_node<divide_op>(a, b);
 }
+// clang-format on
 template <expression A>
 constexpr auto operator-(const A& a) {
   return make_node<negate_op>(a);

@@ -18,6 +18,11 @@ inline constexpr bool is_crossing = requires {
   typename Op::crossing;
 };
 
+template <class Op>
+inline constexpr bool is_linear = requires {
+  requires Op::linear;
+};
+
 // Does E depend on the column Variable in a way that carries a gradient?
 template <class E, class Variable>
 inline constexpr bool active = std::is_same_v<E, Variable>;
@@ -98,7 +103,7 @@ constexpr bool slope_is_data_of() {
     return true;
   else if constexpr (is_crossing<Op>)
     return ends_at<Op>(Reached) || (Op::linear && (slope_is_data<Xs, Variable, Rank, Reached> && ...));
-  else if constexpr (requires { requires Op::linear; })
+  else if constexpr (is_linear<Op>)
     return (slope_is_data<Xs, Variable, Rank, Reached> && ...);
   else if constexpr (requires { requires Op::bilinear; })
     return bilinear_slope_is_data<Op, Variable, Rank, Reached, Xs...>();
@@ -123,26 +128,32 @@ template <class B>
 inline constexpr bool is_shape_value = requires {
   B::what;
 };
+template <class Op>
+inline constexpr bool is_over_unmasked = requires {
+  requires Op::kind::over_unmasked;
+};
+template <class Op>
+inline constexpr bool is_over_counted = requires {
+  requires Op::kind::over_counted;
+};
+template <class Quotient, class Variable>
+inline constexpr bool keeps_adjoint = false;
+template <class Op, class A, class B, class Variable>
+inline constexpr bool keeps_adjoint<node<Op, A, B>, Variable> = is_shape_value<B> && !may_vanish<A, Variable>;
+
 template <class Op, class Variable, class... Xs>
 constexpr bool may_vanish_below() {
   if constexpr (!active<node<Op, Xs...>, Variable>)
     return false;
   else if constexpr (is_crossing<Op>) {
-    if constexpr (Op::body <= extent::token) return !requires {
-        requires Op::kind::over_unmasked;
-      }
-    || reads_active_reduction<Variable, Xs...>();
-    else return !requires {
-      requires Op::kind::over_counted;
-    }
-    || (may_vanish<Xs, Variable> || ...);
+    if constexpr (Op::body <= extent::token)
+      return !is_over_unmasked<Op> || reads_active_reduction<Variable, Xs...>();
+    else
+      return !is_over_counted<Op> || (may_vanish<Xs, Variable> || ...);
   } else if constexpr (std::is_base_of_v<divide_or_zero_op, Op>)
-    return ![]<class A, class B>(const node<Op, A, B>*) {
-      return is_shape_value<B> && !may_vanish<A, Variable>;
-    }(static_cast<const node<Op, Xs...>*>(nullptr));
+    return !keeps_adjoint<node<Op, Xs...>, Variable>;
   else
-    return !requires { requires Op::linear; }
-  || (may_vanish<Xs, Variable> || ...);
+    return !is_linear<Op> || (may_vanish<Xs, Variable> || ...);
 }
 template <class Op, class... Xs, class Variable>
 inline constexpr bool may_vanish<node<Op, Xs...>, Variable> = may_vanish_below<Op, Variable, Xs...>();

@@ -45,11 +45,13 @@ struct gradient_check {
   std::vector<skipped_values> reasons{};  // why, each once
   double loss = 0;                        // of the engine
   double plain_loss = 0;                  // of the slow evaluation, in double
-  double worst_error = 0;                 // relative; NaN where a slope is not finite
-  token_place worst{};                    // where; meaningless if nothing was checked
-  double slope = 0;                       // the engine's there
-  double finite_difference = 0;           // and what it should be
-  double tolerance = 0;                   // of ok(): 1e-6 for a double batch, 5e-4 for a float one
+  double worst_error = 0;        // relative; NaN where a slope is not finite; 0 within the rounding of the loss
+  double whole_error = 0;        // the same without taking the rounding off
+  double step = 0;               // h there
+  token_place worst{};           // where; meaningless if nothing was checked
+  double slope = 0;              // the engine's there
+  double finite_difference = 0;  // and what it should be
+  double tolerance = 0;          // of ok(): 1e-6 for a double batch, 5e-4 for a float one
 
   double loss_error() const {
     const double off = __builtin_fabs(loss - plain_loss), size = __builtin_fabs(plain_loss);
@@ -69,8 +71,10 @@ struct gradient_check {
     return (worst_error > tolerance    ? "THE GRADIENT IS WRONG: "
             : loss_error() > tolerance ? "THE LOSS IS WRONG: "
                                        : "the gradient is right: ") +
-           how_many(checked, "value") + " of " + whole(values) +
-           " checked against finite differences, worst relative error " + brief(worst_error, 2);
+           how_many(checked, "value") + " of " + whole(values) + " of dL/d(" + variable +
+           ") compared with finite differences over ±" + brief(step) + " and ±" + brief(step / 2) +
+           ", largest relative error " + brief(whole_error, 2) +
+           (worst_error == 0 && whole_error > 0 ? ", as small as the rounding of the loss makes it" : "");
   }
   std::string text() const {
     using namespace detail;
@@ -116,6 +120,7 @@ inline void skip_value(gradient_check& to, const token_place& at, std::string re
 
 struct judgement {
   double error = 0;      // relative
+  double whole = 0;      // with what rounding makes of it
   double expected = 0;   // the finite difference
   std::string reason{};  // why there is none
   bool again = true;     // a smaller step may do
@@ -147,7 +152,8 @@ inline judgement judge(formula::interpreter& run, int field, const checked_value
         .reason = "a difference over ±" + brief(h) + " drowns in the rounding of a loss of " + brief(found.plain_loss),
         .again = false};
   const double error = off > 0 ? off / size : off != off ? off : 0.0;
-  if (error <= found.tolerance) return {.error = error, .expected = expected, .again = false};
+  const double apart_by = size > 0 ? wrong / size : wrong;
+  if (error <= found.tolerance) return {.error = error, .whole = apart_by, .expected = expected, .again = false};
   // Where the two steps disagree, the value bends too much for them or is beside a kink of a user's own operation,
   // which is unknown here. On such a kink the second difference does not shrink with the step.
   const double bend = __builtin_fabs(loss[0] + loss[1] - 2 * found.plain_loss) / h;
@@ -157,7 +163,7 @@ inline judgement judge(formula::interpreter& run, int field, const checked_value
   if (disagree || (half_bend > wrong && half_bend > 0.75 * bend))
     return {.reason = "within " + brief(h) + " of what looks like a kink of an operation of your own",
             .again = disagree};
-  return {.error = error, .expected = expected, .again = false};
+  return {.error = error, .whole = apart_by, .expected = expected, .again = false};
 }
 
 [[gnu::noinline]] inline void check_values(formula::interpreter run, const std::vector<checked_value>& values,
@@ -181,16 +187,22 @@ inline judgement judge(formula::interpreter& run, int field, const checked_value
     judgement judged;
     if (at.slope - at.slope != 0) judged = {.error = __builtin_nan(""), .again = false};
     double step = options.step;
-    for (int attempt = 0; attempt < 6 && judged.again; ++attempt, step /= 8)
+    for (int attempt = 0; attempt < 6 && judged.again; ++attempt) {
+      if (attempt > 0) step /= 8;
       judged = judge(run, field, at, step, largest, found);
+    }
     if (!judged.reason.empty()) {
       skip_value(found, at.at, std::move(judged.reason));
       continue;
     }
     ++found.checked;
-    if (found.checked > 1 && judged.error <= found.worst_error) continue;
     if (found.worst_error != found.worst_error) continue;
+    const bool worse = judged.error > found.worst_error || judged.error != judged.error ||
+                       (judged.error == found.worst_error && judged.whole > found.whole_error);
+    if (found.checked > 1 && !worse) continue;
     found.worst_error = judged.error;
+    found.whole_error = judged.whole;
+    found.step = step;
     found.worst = at.at;
     found.slope = at.slope;
     found.finite_difference = judged.expected;

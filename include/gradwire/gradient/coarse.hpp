@@ -9,6 +9,24 @@
 namespace gradwire::inline v0 {
 namespace formula {
 
+// What a coarse formula's adjoint goes to: reductions with a gradient, and the variable if it is a coarse column.
+template <class Plan>
+struct differentiable_crossing {
+  template <class E>
+  struct test {
+    static constexpr bool value =
+        contains<E, typename Plan::active_crossings> || std::is_same_v<E, typename Plan::variable>;
+  };
+};
+template <bool Slopes, class Nodes, class Plan>
+struct coarse_inputs {
+  using type = list<>;
+};
+template <class Nodes, class Plan>
+struct coarse_inputs<true, Nodes, Plan> {
+  using type = typename filter<differentiable_crossing<Plan>::template test, Nodes>::type;
+};
+
 // Evaluates a list of subexpressions at one place; leaves come from the context.
 template <class E, class Frame, class Context>
 inline void run_one(Frame& f, [[maybe_unused]] Context& c, [[maybe_unused]] place at) {
@@ -22,11 +40,19 @@ inline void run_coarse(list<Es...>, [[maybe_unused]] Frame& f, [[maybe_unused]] 
   (run_one<Es>(f, c, at), ...);
 }
 
-template <class E, class Nodes, class Context>
-double value_of_body(Nodes nodes, Context& c, place at) {
-  frame<typename Context::number, list<>, Nodes> f;
-  run_coarse(nodes, f, c, at);
-  return f.template at<E>().value.v;
+// The program of one expression, with what it is differentiated by.
+template <class E, class Context, bool Slopes = false>
+struct coarse_program {
+  using number = typename Context::number;
+  using nodes = program<list<E>, extent::batch>;
+  using inputs = typename coarse_inputs<Slopes, nodes, typename Context::plan>::type;
+};
+
+template <class E, class Context>
+double value_of_body(Context& c, place at) {
+  frame<coarse_program<E, Context>> f;
+  run_coarse(typename decltype(f)::nodes{}, f, c, at);
+  return static_cast<slot_in<E, decltype(f)>>(f).value.v;
 }
 
 // Calls f(place) for every element of an extent, in order, within the part of the batch that is worked on.
@@ -90,9 +116,8 @@ template <class C, class Context>
 [[gnu::noinline]] void coarse_value(Context& c) {
   using traits = crossing_traits<C>;
   using body = typename traits::body;
-  using nodes = program<list<body>, extent::batch>;
-  double* out = c.array.template of<C>().value;
-  const auto value_at = [&](place at) { return value_of_body<body>(nodes{}, c, at); };
+  double* out = static_cast<array_slot<C>&>(c.array).value;
+  const auto value_at = [&](place at) { return value_of_body<body>(c, at); };
   if constexpr (traits::statistical) {
     statistic_values<C>(c, value_at);
   } else if constexpr (traits::coupled) {
@@ -134,46 +159,33 @@ template <class C, class Context>
 // The value of a batch-level formula: the loss, a metric.
 template <class E, class Context>
 double batch_value(Context& c) {
-  using nodes = program<list<E>, extent::batch>;
-  frame<typename Context::number, list<>, nodes> f;
-  run_coarse(nodes{}, f, c, place{});
-  return f.template at<E>().value.v;
+  return value_of_body<E>(c, place{});
 }
 
 // ---- adjoints -----------------------------------------------------------------------------------------------------
 
-// What a coarse formula's adjoint goes to: reductions with a gradient, and the variable if it is a coarse column.
-template <class Plan>
-struct differentiable_crossing {
-  template <class E>
-  struct test {
-    static constexpr bool value =
-        contains<E, typename Plan::active_crossings> || std::is_same_v<E, typename Plan::variable>;
-  };
-};
-
 // dL/dE at every place of an extent is known: passes it on to the reductions that E reads. For: the reduction of E.
 template <class E, extent Level, class For = void, class Context, class Adjoint>
 void propagate(Context& c, Adjoint&& adjoint_at) {
-  using nodes = program<list<E>, extent::batch>;
-  using inputs = typename filter<differentiable_crossing<typename Context::plan>::template test, nodes>::type;
+  using own = coarse_program<E, Context, true>;
+  using inputs = typename own::inputs;
   if constexpr (inputs::size > 0) {
     for_each_place<Level>(c, [&](place at) {
       const double adjoint = adjoint_at(at);
       if (adjoint == 0) return;  // also where the slope would be infinite: nothing flows
-      frame<typename Context::number, inputs, nodes> f;
-      run_coarse(nodes{}, f, c, at);
+      frame<own> f;
+      run_coarse(typename own::nodes{}, f, c, at);
       if constexpr (!std::is_void_v<For>) {
         if constexpr (takes_all<For>)
-          if (is_absent<For>(c, at, f.template at<E>().value.v)) return;
+          if (is_absent<For>(c, at, static_cast<slot_in<E, frame<own>>>(f).value.v)) return;
       }
       const auto give = [&]<class... Is>(list<Is...>) {
         (
             [&] {
               constexpr int j = index_in<Is>(inputs{});
               if constexpr (depends_on<E, inputs, j>)
-                c.array.template of<Is>().adjoint[at.template index<Is::level>()] +=
-                    adjoint * f.template at<E>().tangent[j].v;
+                static_cast<array_slot<Is>&>(c.array).adjoint[at.template index<Is::level>()] +=
+                    adjoint * static_cast<slot_in<E, frame<own>>>(f).tangent[j].v;
             }(),
             ...);
       };
@@ -185,13 +197,12 @@ void propagate(Context& c, Adjoint&& adjoint_at) {
 template <class C, class Context>
 [[gnu::noinline]] void coarse_slope(Context& c) {
   using traits = crossing_traits<C>;
-  const double* adjoint = c.array.template of<C>().adjoint;
+  const double* adjoint = static_cast<array_slot<C>&>(c.array).adjoint;
   if constexpr (traits::statistical) {
-    const double* const given = statistic_adjoints<C>(
-        c, [&](place at) { return value_of_body<body_of<C>>(program<list<body_of<C>>, extent::batch>{}, c, at); });
+    const double* const given = statistic_adjoints<C>(c, [&](place at) { return value_of_body<body_of<C>>(c, at); });
     propagate<typename traits::body, traits::from, C>(c, [&](place at) { return given[at.s]; });
   } else if constexpr (traits::coupled) {
-    couple_adjoints<C>(c, c.array.template of<C>().adjoint);
+    couple_adjoints<C>(c, static_cast<array_slot<C>&>(c.array).adjoint);
     propagate<typename traits::body, traits::from, C>(
         c, [&](place at) { return has_tokens<C>(c, at) ? adjoint[at.template index<traits::from>()] : 0.0; });
   } else {

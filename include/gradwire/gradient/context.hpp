@@ -24,10 +24,6 @@ struct arrays;
 template <class... Cs>
 struct arrays<list<Cs...>> : array_slot<Cs>... {
   template <class C>
-  array_slot<C>& of() {
-    return static_cast<array_slot<C>&>(*this);
-  }
-  template <class C>
   static constexpr bool has = contains<C, list<Cs...>>;
 };
 
@@ -50,18 +46,20 @@ inline std::size_t group_of(const layout& shape, std::size_t s) {
   return low;
 }
 
-template <class Plan_, class Batch_, class Table, class Arrays, class Isa_>
+// Of: the evaluation (run.hpp), whose short name stands in the name of every function of the engine.
+template <class Of>
 struct context {
-  using plan = Plan_;
-  using batch_type = Batch_;
-  using value_type = typename Batch_::value_type;
-  using isa = Isa_;
-  using number = scalar<Isa_>;
+  using plan = typename Of::plan;
+  using batch_type = typename Of::batch;
+  using value_type = typename batch_type::value_type;
+  using isa = typename Of::isa;
+  using number = scalar<isa>;
+  using array_type = arrays<typename Of::array_keys>;
 
-  const Batch_& batch;
+  const batch_type& batch;
   const layout& shape;
-  Table constants;
-  Arrays array;
+  constant_table<typename Of::numbers> constants;
+  array_type array;
   const double* counted_sizes = nullptr;  // of every group, its sequences with any w ≠ 0; where the formulas read it
   double counted_groups = 0;              // groups with any w ≠ 0
   bool far = false;                       // are the columns larger than a cache that is near?
@@ -94,8 +92,8 @@ struct context {
       if constexpr (what == shape_value::counted_groups) return counted_groups;
     } else if constexpr (requires { E::wire_name; }) {
       return static_cast<double>(batch.data(E{})[at.template index<E::level>()]);
-    } else if constexpr (Arrays::template has<E>) {
-      return array.template of<E>().value[at.template index<E::level>()];
+    } else if constexpr (array_type::template has<E>) {
+      return static_cast<array_slot<E>&>(array).value[at.template index<E::level>()];
     } else {
       return static_cast<constant_slot<E>&>(constants).value;
     }

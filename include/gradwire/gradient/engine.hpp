@@ -64,7 +64,8 @@ class engine {
   // Values of everything, and the gradient with respect to the plan's variable.
   void run() {
     if constexpr (plan::by_parts && !Part) {
-      coarse_values(typename plan::template coarse_at<0>{});  // sums of data over the batch, which the loss may divide by
+      coarse_values(
+          typename plan::template coarse_at<0>{});  // sums of data over the batch, which the loss may divide by
       seed();
       in_pieces(
           [&](std::size_t element) {
@@ -127,7 +128,8 @@ class engine {
   }
   template <class... Is>
   void import_slopes(list<Is...>) {
-    (propagate<Is, extent::sequence>(c_, [&](place at) { return c_.array.template of<import_of<Is>>().adjoint[at.s]; }),
+    (propagate<Is, extent::sequence>(
+         c_, [&](place at) { return static_cast<array_slot<import_of<Is>>&>(c_.array).adjoint[at.s]; }),
      ...);
   }
   template <class... Cs>

@@ -145,7 +145,8 @@ inline std::string_view name_of(rule which) {
                                         "scale",
                                         "zero advantage",
                                         "empty",
-                                        "equal rewards"};
+                                        "equal rewards",
+                                        "chunk invariance"};
   return names[static_cast<unsigned>(which)];
 }
 

@@ -18,11 +18,9 @@ template <class Isa = native_isa, class Loss, class Variable, class Batch, class
 evaluation<typename Batch::value_type> evaluate(const Loss& loss, wrt_t<Variable>, at_t<Batch> at,
                                                 const Options&... options) {
   evaluation<typename Batch::value_type> result;
-  const auto goal = as_objective(loss);
-  using objective_type = std::remove_cvref_t<decltype(goal)>;
-  if constexpr (formula::is_checked<objective_type, Variable, Batch> &&
+  if constexpr (formula::check_loss<Loss, Variable, Batch>::ok &&
                 formula::check_words<wrt_t<Variable>, at_t<Batch>, Options...>())
-    formula::run_loss<true, Isa, objective_type, Variable>(goal, at.batch, result, options...);
+    formula::run_loss<true, Isa, Loss, Variable>(loss, at.batch, result, options...);
   return result;
 }
 
@@ -31,11 +29,9 @@ template <class Isa = native_isa, class Loss, class Variable, class Batch, class
 value_and_slope<typename Batch::value_type> value_and_gradient(const Loss& loss, wrt_t<Variable>, at_t<Batch> at,
                                                                const Options&... options) {
   evaluation<typename Batch::value_type> result;
-  const auto goal = as_objective(loss);
-  using objective_type = std::remove_cvref_t<decltype(goal)>;
-  if constexpr (formula::is_checked<objective_type, Variable, Batch> &&
+  if constexpr (formula::check_loss<Loss, Variable, Batch>::ok &&
                 formula::check_words<wrt_t<Variable>, at_t<Batch>, Options...>())
-    formula::run_loss<false, Isa, objective_type, Variable>(goal, at.batch, result, options...);
+    formula::run_loss<false, Isa, Loss, Variable>(loss, at.batch, result, options...);
   return {result.loss, std::move(result.slope)};
 }
 

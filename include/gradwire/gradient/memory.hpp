@@ -53,7 +53,8 @@ std::size_t array_doubles(list<Fs...>, const layout& shape) {
 }
 template <class... Fs>
 void place_arrays(list<Fs...>, arrays<list<Fs...>>& all, double* memory, const layout& shape) {
-  ((array_size<Fs>::place(all.template of<Fs>(), memory, shape), memory += array_size<Fs>::total(shape)), ...);
+  ((array_size<Fs>::place(static_cast<array_slot<Fs>&>(all), memory, shape), memory += array_size<Fs>::total(shape)),
+   ...);
 }
 
 }  // namespace formula

@@ -71,7 +71,7 @@ struct coupling<node<sort_op<Level>, X>> {
   template <class Context, class Use>
   static void for_each_part(Context& c, Use use) {
     const std::size_t n = Level == extent::group ? c.shape.groups() : c.shape.sequences();
-    const double* const values = c.array.template of<node<sort_op<Level>, X>>().value;
+    const double* const values = static_cast<array_slot<node<sort_op<Level>, X>>&>(c.array).value;
     for (std::size_t i = 0; i < n; ++i)
       if ((Level == extent::group ? c.group_counted(i) : c.counted(i)) ||
           (!reduced_over_tokens<X> && __builtin_isfinite(values[i])))
@@ -99,11 +99,11 @@ struct coupling<node<sort_op<Level>, X>> {
 
 template <class C, class Context>
 void couple_values(Context& c, double* x) {
-  coupling<C>::values(c, x, c.array.template of<C>().order);
+  coupling<C>::values(c, x, static_cast<array_slot<C>&>(c.array).order);
 }
 template <class C, class Context>
 void couple_adjoints(Context& c, double* x) {
-  coupling<C>::adjoints(c, x, c.array.template of<C>().order);
+  coupling<C>::adjoints(c, x, static_cast<array_slot<C>&>(c.array).order);
 }
 
 }  // namespace formula

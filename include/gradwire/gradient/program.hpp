@@ -108,31 +108,37 @@ inline constexpr unsigned dependence<node<Op, Xs...>, Inputs> = dependence_of<Op
 
 // ---- the frame ----------------------------------------------------------------------------------------------------
 
-template <class E, class V, int Tangents>
-struct slot {
+// The numbers of a slot know no formula, so that an operation is compiled once, whatever it is applied to.
+template <class V, int Tangents>
+struct slot_values {
   V value;
   V tangent[static_cast<unsigned>(Tangents)];
 };
-template <class E, class V>
-struct slot<E, V, 0> {
+template <class V>
+struct slot_values<V, 0> {
   V value;
 };
+template <class E, class V, int Tangents>
+struct slot : slot_values<V, Tangents> {};
 template <class E, class V>
 using value_type_of = typename std::conditional_t<is_boolean<E>, typename V::mask_type, V>;
 template <class E, class V, class Inputs>
 using slot_of = slot<E, value_type_of<E, V>, dependence<E, Inputs> != 0 ? Inputs::size : 0>;
 
+// A frame is named after what it is the frame of, and its slots are reached by a cast, not by a call: every function
+// made of a formula has a name that spells its types out, and most of the compiler's time would go into names.
 template <class V, class Inputs, class Nodes>
-struct frame;
+struct frame_slots;
 template <class V, class Inputs, class... Nodes>
-struct frame<V, Inputs, list<Nodes...>> : slot_of<Nodes, V, Inputs>... {
-  using lane_type = V;
-  using inputs = Inputs;
-  template <class E>
-  [[gnu::always_inline]] auto& at() noexcept {
-    return static_cast<slot_of<E, V, Inputs>&>(*this);
-  }
+struct frame_slots<V, Inputs, list<Nodes...>> : slot_of<Nodes, V, Inputs>... {};
+template <class Of>
+struct frame : frame_slots<typename Of::number, typename Of::inputs, typename Of::nodes> {
+  using lane_type = typename Of::number;
+  using inputs = typename Of::inputs;
+  using nodes = typename Of::nodes;
 };
+template <class E, class Frame>
+using slot_in = slot_of<E, typename Frame::lane_type, typename Frame::inputs>&;
 
 template <class E, class Inputs, int J>
 inline constexpr bool depends_on = (dependence<E, Inputs> >> J & 1u) != 0;
@@ -141,111 +147,81 @@ inline constexpr bool depends_on = (dependence<E, Inputs> >> J & 1u) != 0;
 template <class E, int J, class Frame>
 [[gnu::always_inline]] inline typename Frame::lane_type tangent(Frame& f) noexcept {
   if constexpr (depends_on<E, typename Frame::inputs, J>)
-    return f.template at<E>().tangent[J];
+    return static_cast<slot_in<E, Frame>>(f).tangent[J];
   else
     return Frame::lane_type::broadcast(0);
 }
 
 // ---- one step: evaluate E from its operands -------------------------------------------------------------------------
 
+// What an operation must know of a slot: the inputs that it depends on, one bit each, and whether it is a truth value.
+inline constexpr unsigned truth_bit = 1u << 31;
+template <class E, class Inputs>
+inline constexpr unsigned slot_bits = dependence<E, Inputs> | (is_boolean<E> ? truth_bit : 0u);
+
+template <class V, int Inputs, unsigned Bits>
+using slot_values_of = slot_values<typename std::conditional_t<(Bits & truth_bit) != 0, typename V::mask_type, V>,
+                                   (Bits & ~truth_bit) != 0 ? Inputs : 0>;
+
+template <bool Depends, int J, class V, class Slot>
+[[gnu::always_inline]] inline V tangent_or_zero([[maybe_unused]] const Slot& x) noexcept {
+  if constexpr (Depends)
+    return x.tangent[J];
+  else
+    return V::broadcast(0);
+}
+
+template <class Op, class V, int Inputs, unsigned Self, unsigned... Bits>
+struct operation {
+  using result = slot_values_of<V, Inputs, Self>;
+  template <int J = 0>
+  [[gnu::always_inline]] static void chain(result& y, const slot_values_of<V, Inputs, Bits>&... x,
+                                           V derivative) noexcept {
+    if constexpr ((Self >> J & 1u) != 0) y.tangent[J] = (derivative * ... * x.tangent[J]);
+    if constexpr (Self >> (J + 1) != 0) chain<J + 1>(y, x..., derivative);
+  }
+  template <int J = 0>
+  [[gnu::always_inline]] static void pass(result& y, const slot_values_of<V, Inputs, Bits>&... x) noexcept {
+    if constexpr ((Self >> J & 1u) != 0)
+      y.tangent[J] = Op::template slope<(Bits >> J & 1u) != 0 ...>(x.value..., y.value,
+                                                                   tangent_or_zero<(Bits >> J & 1u) != 0, J, V>(x)...);
+    if constexpr (Self >> (J + 1) != 0) pass<J + 1>(y, x...);
+  }
+  [[gnu::always_inline]] static void run(result& y, const slot_values_of<V, Inputs, Bits>&... x) noexcept {
+    if constexpr (sizeof...(Bits) == 1 && ((Bits & ~Self & truth_bit) | ...) != 0) {
+      y.value = Op::template value<V>(x.value...);
+    } else if constexpr ((Self & ~truth_bit) == 0) {
+      y.value = Op::value(x.value...);
+    } else if constexpr (requires { Op::value_and_derivative(x.value...); }) {
+      const auto both = Op::value_and_derivative(x.value...);
+      y.value = both.value;
+      chain(y, x..., both.derivative);
+    } else {
+      y.value = Op::value(x.value...);
+      if constexpr (requires(V v) { Op::derivative(v, v); })
+        chain(y, x..., Op::derivative(x.value..., y.value));
+      else
+        pass(y, x...);
+    }
+  }
+};
+
 template <class E>
 struct step;
-
-template <class Op, class A>
-struct step<node<Op, A>> {
-  using self = node<Op, A>;
-  template <int J = 0, class Frame, class V>
-  [[gnu::always_inline]] static void chain(Frame& f, V derivative) noexcept {
-    if constexpr (J < Frame::inputs::size) {
-      if constexpr (depends_on<self, typename Frame::inputs, J>)
-        f.template at<self>().tangent[J] = derivative * f.template at<A>().tangent[J];
-      chain<J + 1>(f, derivative);
-    }
-  }
-  template <int J = 0, class Frame>
-  [[gnu::always_inline]] static void pass(Frame& f) noexcept {
-    if constexpr (J < Frame::inputs::size) {
-      if constexpr (depends_on<self, typename Frame::inputs, J>) {
-        auto& y = f.template at<self>();
-        y.tangent[J] = Op::template slope<true>(f.template at<A>().value, y.value, f.template at<A>().tangent[J]);
-      }
-      pass<J + 1>(f);
-    }
-  }
+template <class Op, class... Xs>
+struct step<node<Op, Xs...>> {
   template <class Frame>
   [[gnu::always_inline]] static void run(Frame& f) noexcept {
-    using V = typename Frame::lane_type;
-    const auto x = f.template at<A>().value;
-    auto& y = f.template at<self>();
-    if constexpr (dependence<self, typename Frame::inputs> == 0) {
-      if constexpr (is_boolean<A> && !is_boolean<self>)
-        y.value = Op::template value<V>(x);
-      else
-        y.value = Op::value(x);
-    } else if constexpr (requires { Op::value_and_derivative(x); }) {
-      const auto both = Op::value_and_derivative(x);
-      y.value = both.value;
-      chain(f, both.derivative);
-    } else {
-      y.value = Op::value(x);
-      if constexpr (requires { Op::derivative(x, x); })
-        chain(f, Op::derivative(x, y.value));
-      else
-        pass(f);
-    }
-  }
-};
-
-template <class Op, class A, class B>
-struct step<node<Op, A, B>> {
-  using self = node<Op, A, B>;
-  template <int J = 0, class Frame>
-  [[gnu::always_inline]] static void pass(Frame& f) noexcept {
     using I = typename Frame::inputs;
-    if constexpr (J < I::size) {
-      if constexpr (depends_on<self, I, J>) {
-        auto& y = f.template at<self>();
-        y.tangent[J] = Op::template slope<depends_on<A, I, J>, depends_on<B, I, J>>(
-            f.template at<A>().value, f.template at<B>().value, y.value, tangent<A, J>(f), tangent<B, J>(f));
-      }
-      pass<J + 1>(f);
-    }
-  }
-  template <class Frame>
-  [[gnu::always_inline]] static void run(Frame& f) noexcept {
-    f.template at<self>().value = Op::value(f.template at<A>().value, f.template at<B>().value);
-    if constexpr (dependence<self, typename Frame::inputs> != 0) pass(f);
-  }
-};
-
-template <class Op, class A, class B, class C>
-struct step<node<Op, A, B, C>> {
-  using self = node<Op, A, B, C>;
-  template <int J = 0, class Frame>
-  [[gnu::always_inline]] static void pass(Frame& f) noexcept {
-    using I = typename Frame::inputs;
-    if constexpr (J < I::size) {
-      if constexpr (depends_on<self, I, J>) {
-        auto& y = f.template at<self>();
-        y.tangent[J] = Op::template slope<depends_on<A, I, J>, depends_on<B, I, J>, depends_on<C, I, J>>(
-            f.template at<A>().value, f.template at<B>().value, f.template at<C>().value, y.value, tangent<A, J>(f),
-            tangent<B, J>(f), tangent<C, J>(f));
-      }
-      pass<J + 1>(f);
-    }
-  }
-  template <class Frame>
-  [[gnu::always_inline]] static void run(Frame& f) noexcept {
-    f.template at<self>().value =
-        Op::value(f.template at<A>().value, f.template at<B>().value, f.template at<C>().value);
-    if constexpr (dependence<self, typename Frame::inputs> != 0) pass(f);
+    operation<Op, typename Frame::lane_type, I::size, slot_bits<node<Op, Xs...>, I>, slot_bits<Xs, I>...>::run(
+        static_cast<slot_in<node<Op, Xs...>, Frame>>(f), static_cast<slot_in<Xs, Frame>>(f)...);
   }
 };
 
 // A leaf's value comes from the loader; if it is an input, its tangent for itself is 1.
 template <class E, class Frame, class V>
 [[gnu::always_inline]] inline void set_leaf(Frame& f, V value) noexcept {
-  auto& s = f.template at<E>();
+  auto& s = static_cast<slot_in<E, Frame>>(f);
   s.value = value;
   if constexpr (dependence<E, typename Frame::inputs> != 0)
     s.tangent[index_in<E>(typename Frame::inputs{})] = V::broadcast(1);

@@ -79,6 +79,7 @@ struct weight_sums {
   double total = 0;
   bool bad_total = false;
 
+  weight_sums() = default;
   template <class Batch>
   explicit weight_sums(const Batch& batch) {
     bool any = false;
@@ -105,8 +106,8 @@ struct weight_sums {
 template <class C, class Context>
 void check_own_weight(Context& c) {
   if constexpr (is_divisor<kind_t<C>>) {
-    const double* const sum = c.array.template of<C>().value;
-    const double* const any = c.array.template of<C>().adjoint;
+    const double* const sum = static_cast<array_slot<C>&>(c.array).value;
+    const double* const any = static_cast<array_slot<C>&>(c.array).adjoint;
     compensated total;
     bool found = false;
     for (std::size_t s = 0; s < c.shape.sequences(); ++s) {
@@ -124,17 +125,6 @@ void check_own_weights(list<Cs...>, Context& c) {
   (check_own_weight<Cs>(c), ...);
 }
 
-// The numbers of loss and metrics are counted through, so that none share a place by accident. Equal metrics are one
-// formula.
-template <class Metrics, int Offset, class Before = list<>>
-struct bound_metrics {
-  using type = Before;
-};
-template <class First, class... Rest, int Offset, class Before>
-struct bound_metrics<metric_list<First, Rest...>, Offset, Before> {
-  using here = bound<decltype(First::x), "", Offset>;
-  using type = typename bound_metrics<metric_list<Rest...>, here::next, append_once<Before, typename here::type>>::type;
-};
 template <int Offset, class Table>
 void fill_metrics(const metric_list<>&, Table&) {}
 template <int Offset, class First, class... Rest, class Table>
@@ -152,12 +142,6 @@ struct keep_constants {
   using type = typename filter<test, List>::type;
 };
 
-template <class Objective, class Variable, class Batch>
-inline constexpr bool is_checked =
-    check_loss<typename bound<typename Objective::loss_type>::type, Variable, Batch,
-               typename bound_metrics<decltype(Objective::metrics), bound<typename Objective::loss_type>::next>::type,
-               !names_in<Objective>.clash>::ok;
-
 inline constexpr std::size_t far_bytes = std::size_t{1} << 20;  // of a column, beyond which it comes from far away
 
 // Does a metric divide by nothing here? Then it is absent.
@@ -167,22 +151,25 @@ bool divides_by_nothing(tag<E>, Frame&, Context&) {
 }
 template <class Op, class A, class B, class Frame, class Context>
 requires std::is_base_of_v<divide_or_zero_op, Op>
-bool divides_by_nothing(tag<node<Op, A, B>>, Frame& f, Context&) { return f.template at<B>().value.v == 0; }
+bool divides_by_nothing(tag<node<Op, A, B>>, Frame& f, Context&) {
+  return static_cast<slot_in<B, Frame>>(f).value.v == 0;
+}
 template <int Ddof, class X, class Frame, class Context>
 bool divides_by_nothing(tag<node<statistic_op<extent::batch, standard_deviation<Ddof>>, X>>, Frame&, Context& c) {
   using C = node<statistic_op<extent::batch, standard_deviation<Ddof>>, X>;
   std::size_t n = 0;
   for (std::size_t s = 0; s < c.shape.sequences(); ++s)
-    n += in_set<C>(c, s, [&](place at) { return value_of_body<X>(program<list<X>, extent::batch>{}, c, at); });
+    n += in_set<C>(c, s, [&](place at) { return value_of_body<X>(c, at); });
   return n <= Ddof;
 }
 template <class E, class... Es, class Context>
 void read_metric(std::string_view name, list<Es...> nodes, Context& c, std::vector<metric_value>& out) {
   for (const metric_value& each : out)
     if (each.name == name) return;  // the same metric again
-  frame<typename Context::number, list<>, list<Es...>> f;
+  frame<coarse_program<E, Context>> f;
   run_coarse(nodes, f, c, place{});
-  if (!(divides_by_nothing(tag<Es>{}, f, c) || ...)) out.push_back({name, f.template at<E>().value.v});
+  if (!(divides_by_nothing(tag<Es>{}, f, c) || ...))
+    out.push_back({name, static_cast<slot_in<E, decltype(f)>>(f).value.v});
 }
 template <int Offset, class Context>
 void read_metrics(const metric_list<>&, const weight_sums&, Context&, std::vector<metric_value>&) {}
@@ -197,24 +184,39 @@ void read_metrics(const metric_list<First, Rest...>& metrics, const weight_sums&
   read_metrics<here::next>(metrics.rest, sums, c, out);
 }
 
-template <bool WithMetrics, class Isa, class Objective, class Variable, class Batch, class... Options>
-void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Batch::value_type>& result,
-              const Options&... options) {
-  using T = typename Batch::value_type;
-  using loss_bound = bound<typename Objective::loss_type>;
-  using metric_type = decltype(Objective::metrics);
+// All types of an evaluation, under a name that is as short as what the user wrote.
+template <bool WithMetrics, class Isa, class Loss, class Variable, class Batch>
+struct evaluation_of {
+  using isa = Isa;
+  using batch = Batch;
+  using objective = decltype(as_objective(std::declval<const Loss&>()));
+  using loss_bound = bound<typename objective::loss_type>;
+  using metric_type = decltype(objective::metrics);
   using metrics =
       typename std::conditional_t<WithMetrics, bound_metrics<metric_type, loss_bound::next>, tag<list<>>>::type;
-  using plan_type = plan<typename loss_bound::type, metrics, Variable>;
-  using array_keys = typename array_list<plan_type, typename plan_type::crossings, plan_type::gradient_rank>::type;
-  using formulas = typename every_formula<plan_type>::type;
+  using plan = formula::plan<typename loss_bound::type, metrics, Variable>;
+  using array_keys = typename array_list<plan, typename plan::crossings, plan::gradient_rank>::type;
+  using formulas = typename every_formula<plan>::type;
   using numbers = typename keep_constants<typename gather_lets<list<>, formulas>::type>::type;
-  using number_table = constant_table<numbers>;
-  using context_type = context<plan_type, Batch, number_table, arrays<array_keys>, Isa>;
+};
 
+template <bool WithMetrics, class Isa, class Loss, class Variable, class Batch, class... Options>
+void run_loss(const Loss& loss, const Batch& batch, evaluation<typename Batch::value_type>& result,
+              const Options&... options) {
+  using T = typename Batch::value_type;
+  using own = evaluation_of<WithMetrics, Isa, Loss, Variable, Batch>;
+  using loss_bound = typename own::loss_bound;
+  using plan_type = typename own::plan;
+  using array_keys = typename own::array_keys;
+  using formulas = typename own::formulas;
+  using context_type = context<own>;
+
+  const auto goal = as_objective(loss);
   const layout& shape = batch.shape();
   if constexpr (picks_roles(typename plan_type::crossings{})) check_pairs(shape);
-  const weight_sums sums(batch);
+  constexpr bool weighs =
+      reads_shape<shape_value::weight_sum, formulas> || reads_shape<shape_value::total_weight, formulas>;
+  const weight_sums sums = weighs ? weight_sums(batch) : weight_sums();
   if (sums.template forbid<typename every_formula<plan<typename plan_type::root, list<>, Variable>>::type>())
     sums.bad_sequence != weight_sums::none ? bad_weight_sum(sums.bad_sequence, batch.weight_sum()[sums.bad_sequence])
                                            : bad_weight_sum(weight_sums::none, sums.total);
@@ -224,7 +226,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
       0,     shape.groups(), nullptr};
   fill_constants<"", 0>(goal.loss, c.constants);
   if constexpr (WithMetrics) fill_metrics<loss_bound::next>(goal.metrics, c.constants);
-  if constexpr (WithMetrics && names_in<Objective>.twice) compare_all_metrics(goal.metrics);
+  if constexpr (WithMetrics && names_in<typename own::objective>.twice) compare_all_metrics(goal.metrics);
   if constexpr (reads_shape<shape_value::counted_groups, formulas>)
     for (std::size_t g = 0; g < shape.groups(); ++g) c.counted_groups += c.group_counted(g);
 
@@ -253,7 +255,7 @@ void run_loss(const Objective& goal, const Batch& batch, evaluation<typename Bat
     work.run();
     check_own_weights(typename plan_type::loss_crossings{}, c);
     if constexpr (Variable::level >= extent::sequence) {
-      const double* const adjoint = c.array.template of<Variable>().adjoint;
+      const double* const adjoint = static_cast<array_slot<Variable>&>(c.array).adjoint;
       for (std::size_t i = 0; i < buffer.size(); ++i) c.slope[i] = static_cast<T>(adjoint[i]);
     }
   };

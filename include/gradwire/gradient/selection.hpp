@@ -46,7 +46,7 @@ double partition_first(double* x, std::size_t n, std::size_t k, Before before) {
 // The threshold of the largest fraction.
 template <class X, class Fraction, class Context>
 void select(tag<node<top_threshold_op, X, Fraction>>, Context& c) {
-  auto& slot = c.array.template of<node<top_threshold_op, X, Fraction>>();
+  auto& slot = static_cast<array_slot<node<top_threshold_op, X, Fraction>>&>(c.array);
   double* const values = slot.store;
   std::size_t n = 0;  // the unmasked values to the front
   for (std::size_t i = 0; i < c.shape.padded(); ++i)
@@ -75,7 +75,7 @@ std::uint64_t datum_id(Context& c, std::size_t s) {
 // 1 in the place of every selected token, 0 elsewhere.
 template <class X, class Count, class Seed, class Context>
 void select(tag<node<select_op, X, Count, Seed>>, Context& c) {
-  auto& slot = c.array.template of<node<select_op, X, Count, Seed>>();
+  auto& slot = static_cast<array_slot<node<select_op, X, Count, Seed>>&>(c.array);
   const std::size_t padded = c.shape.padded();
   double* const value = slot.store;
   double* const index = value + padded;

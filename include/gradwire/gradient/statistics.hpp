@@ -125,7 +125,7 @@ bool in_set(Context& c, std::size_t s, [[maybe_unused]] ValueAt&& value_at) {
 template <class C, class Context, class ValueAt>
 void statistic_values(Context& c, ValueAt value_at) {
   using op = typename crossing_traits<C>::op;
-  auto& slot = c.array.template of<C>();
+  auto& slot = static_cast<array_slot<C>&>(c.array);
   double* const x = slot.order;
   double* const y = x + c.shape.sequences();
   for_each_set<C>(c, [&](std::size_t begin, std::size_t end, std::size_t g) {
@@ -147,7 +147,7 @@ void statistic_values(Context& c, ValueAt value_at) {
 template <class C, class Context, class ValueAt>
 const double* statistic_adjoints(Context& c, ValueAt value_at) {
   using op = typename crossing_traits<C>::op;
-  auto& slot = c.array.template of<C>();
+  auto& slot = static_cast<array_slot<C>&>(c.array);
   double* const x = slot.order;
   double* const y = x + c.shape.sequences();
   double* const out = y + c.shape.sequences();

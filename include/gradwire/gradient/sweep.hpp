@@ -24,7 +24,13 @@ struct sweep {
   using inputs = typename types::inputs;
   using imports = typename types::imports;
   using active_imports = typename types::active_imports;
-  using import_nodes = program<imports, extent::batch>;
+  using number = V;  // of the row's frame
+  using row_frame = frame<sweep>;
+  struct import_program {
+    using number = typename Context::number;
+    using inputs = list<>;
+    using nodes = program<imports, extent::batch>;
+  };
   using columns = typename filter<column_leaf<extent::token>::template test, nodes>::type;
 
   static constexpr std::size_t ahead = 2560 / sizeof(T);  // elements to prefetch ahead, where a column is out of cache
@@ -40,7 +46,7 @@ struct sweep {
   struct state {
     Context& c;
     std::size_t s;
-    frame<V, inputs, nodes> f;
+    row_frame f;
     row_pointers<T, columns> row;
     adjoints_of<V, sloped> adjoints;
     collectors<V, valued> collected;
@@ -55,20 +61,26 @@ struct sweep {
   // ---- before a row ----
 
   template <class E>
-  static void bring_in(state& st, auto& coarse) {
+  static void bring_in(state& st, frame<import_program>& coarse) {
     if constexpr (is_boolean<E>)
-      st.f.template at<E>().value = V::mask_type::broadcast(coarse.template at<E>().value);
+      static_cast<slot_in<E, row_frame>>(st.f).value =
+          V::mask_type::broadcast(static_cast<slot_in<E, frame<import_program>>>(coarse).value);
     else
-      set_leaf<E>(st.f, V::broadcast(static_cast<T>(coarse.template at<E>().value.v)));
+      set_leaf<E>(st.f, V::broadcast(static_cast<T>(static_cast<slot_in<E, frame<import_program>>>(coarse).value.v)));
   }
   template <class... Is, class... Fs, class... Cs>
   static void begin_row(list<Is...>, list<Fs...>, list<Cs...>, state& st, [[maybe_unused]] std::size_t g) {
-    frame<typename Context::number, list<>, import_nodes> coarse;
-    run_coarse(import_nodes{}, coarse, st.c, place{st.s, g});
+    frame<import_program> coarse;
+    run_coarse(typename import_program::nodes{}, coarse, st.c, place{st.s, g});
     (bring_in<Is>(st, coarse), ...);
-    ((st.row.template of<Fs>() = st.c.batch.data(Fs{}) + st.c.shape.offset[st.s]), ...);
-    ((st.adjoints.template of<Cs>() = V::broadcast(static_cast<T>(st.c.array.template of<Cs>().adjoint[st.s]))), ...);
-    if constexpr (guarded) ((st.moves.template of<Cs>() = st.adjoints.template of<Cs>() != V::broadcast(0)), ...);
+    ((static_cast<pointer_slot<Fs, T>&>(st.row).row = st.c.batch.data(Fs{}) + st.c.shape.offset[st.s]), ...);
+    ((static_cast<adjoint_slot<Cs, V>&>(st.adjoints).adjoint =
+          V::broadcast(static_cast<T>(static_cast<array_slot<Cs>&>(st.c.array).adjoint[st.s]))),
+     ...);
+    if constexpr (guarded)
+      ((static_cast<moves_slot<Cs, V>&>(st.moves).moves =
+            static_cast<adjoint_slot<Cs, V>&>(st.adjoints).adjoint != V::broadcast(0)),
+       ...);
   }
 
   // ---- a block ----
@@ -80,7 +92,7 @@ struct sweep {
     else if constexpr (E::level > extent::token)
       ;  // set before the row
     else if constexpr (requires { E::wire_name; }) {
-      const T* const from = st.row.template of<E>() + b.i;
+      const T* const from = static_cast<pointer_slot<E, T>&>(st.row).row + b.i;
       if (st.c.far) __builtin_prefetch(from + ahead);
       set_leaf<E>(st.f, V::load(from));
     } else if constexpr (requires { E::what; })
@@ -94,22 +106,23 @@ struct sweep {
   template <class C>
   GRADWIRE_LANES_INLINE static V selected(state& st, const block& b) noexcept {
     alignas(64) T values[V::width];
-    const double* const from = st.c.array.template of<C>().store + b.element();
+    const double* const from = static_cast<array_slot<C>&>(st.c.array).store + b.element();
     for (int i = 0; i < V::width; ++i) values[i] = static_cast<T>(from[i]);
     return V::load(values);
   }
 
   template <class C>
   GRADWIRE_LANES_INLINE static void add_value(state& st, const block& b) noexcept {
-    const V x = st.f.template at<body_of<C>>().value;
+    const V x = static_cast<slot_in<body_of<C>, row_frame>>(st.f).value;
     if constexpr (crossing_traits<C>::coupled) {  // a selection over the batch needs every value
       for (int i = 0; i < V::width; ++i)
-        st.c.array.template of<C>().store[b.element() + static_cast<std::size_t>(i)] =
+        static_cast<array_slot<C>&>(st.c.array).store[b.element() + static_cast<std::size_t>(i)] =
             b.unmasked[i] ? static_cast<double>(x[i]) : -__builtin_inf();
     } else if constexpr (std::is_same_v<kind_t<C>, weighted_sum>) {
-      st.collected.template of<C>().add(x * b.w, b.unmasked);
+      static_cast<collector_slot<C, V>&>(st.collected).collected.add(x * b.w, b.unmasked);
     } else {
-      st.collected.template of<C>().add(x, std::is_same_v<kind_t<C>, plain_sum> ? b.valid : b.unmasked);
+      static_cast<collector_slot<C, V>&>(st.collected)
+          .collected.add(x, std::is_same_v<kind_t<C>, plain_sum> ? b.valid : b.unmasked);
     }
   }
 
@@ -118,8 +131,9 @@ struct sweep {
   GRADWIRE_LANES_INLINE static void pull_back(state& st, const block& b, V& masked, V& everywhere) noexcept {
     using body = body_of<C>;
     if constexpr (depends_on<body, inputs, J>) {
-      V d = st.adjoints.template of<C>() * st.f.template at<body>().tangent[J];
-      if constexpr (guarded) d = select_or_zero(st.moves.template of<C>(), d);
+      V d = static_cast<adjoint_slot<C, V>&>(st.adjoints).adjoint *
+            static_cast<slot_in<body, row_frame>>(st.f).tangent[J];
+      if constexpr (guarded) d = select_or_zero(static_cast<moves_slot<C, V>&>(st.moves).moves, d);
       if constexpr (std::is_same_v<kind_t<C>, plain_sum>)
         everywhere = everywhere + d;
       else if constexpr (std::is_same_v<kind_t<C>, weighted_sum>)
@@ -156,14 +170,18 @@ struct sweep {
     V g = select_or_zero(b.unmasked, masked);
     if constexpr (any_plain(sloped{})) g = g + select_or_zero(b.valid, everywhere);
     if constexpr (I::level > extent::token) {
-      st.import_sums.template of<I>().add(g, V::mask_type::broadcast(true));
+      static_cast<collector_slot<I, V>&>(st.import_sums).collected.add(g, V::mask_type::broadcast(true));
     } else if constexpr (std::is_same_v<I, variable>) {
       write<add>(st.c.slope + b.element(), g);
     } else {  // a reduction over candidates: on to each of its K variables
       const auto moves = b.unmasked & (g != V::broadcast(0));
       for_each_candidate<I, candidate_inputs<variable>>(
           st.c, st.f, b.element(), [&](std::size_t at, auto& candidate) [[gnu::always_inline]] {
-            write<add>(st.c.slope + at, select_or_zero(moves, g * candidate.template at<body_of<I>>().tangent[0]));
+            write<add>(
+                st.c.slope + at,
+                select_or_zero(
+                    moves, g * static_cast<slot_in<body_of<I>, std::remove_reference_t<decltype(candidate)>>>(candidate)
+                                   .tangent[0]));
           });
     }
   }
@@ -186,18 +204,22 @@ struct sweep {
   template <class C>
   static void keep_value(state& st) {
     if constexpr (!crossing_traits<C>::coupled)
-      st.c.array.template of<C>().value[st.s] = st.collected.template of<C>().total();
+      static_cast<array_slot<C>&>(st.c.array).value[st.s] =
+          static_cast<collector_slot<C, V>&>(st.collected).collected.total();
     if constexpr (is_divisor<kind_t<C>>) {  // no adjoint: its place keeps whether any term was not 0
       static_assert(!reads<body_of<C>, variable>,
                     "gradwire: a denominator may read data, never the field in wrt(...); divide explicitly if the "
                     "quotient is what you mean");
-      st.c.array.template of<C>().adjoint[st.s] = st.collected.template of<C>().any();
+      static_cast<array_slot<C>&>(st.c.array).adjoint[st.s] =
+          static_cast<collector_slot<C, V>&>(st.collected).collected.any();
     }
   }
   template <class... Cs, class... Is>
   static void end_row(list<Cs...>, list<Is...>, state& st) {
     (keep_value<Cs>(st), ...);
-    ((st.c.array.template of<import_of<Is>>().adjoint[st.s] = st.import_sums.template of<Is>().total()), ...);
+    ((static_cast<array_slot<import_of<Is>>&>(st.c.array).adjoint[st.s] =
+          static_cast<collector_slot<Is, V>&>(st.import_sums).collected.total()),
+     ...);
   }
 
   // The sequences first … last - 1, which begin in group g.

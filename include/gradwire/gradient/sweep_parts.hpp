@@ -68,12 +68,7 @@ struct collector_slot {
 template <class V, class List>
 struct collectors;
 template <class V, class... Cs>
-struct collectors<V, list<Cs...>> : collector_slot<Cs, V>... {
-  template <class C>
-  [[gnu::always_inline]] auto& of() {
-    return static_cast<collector_slot<C, V>&>(*this).collected;
-  }
-};
+struct collectors<V, list<Cs...>> : collector_slot<Cs, V>... {};
 
 template <class C, class V>
 struct adjoint_slot {
@@ -82,12 +77,7 @@ struct adjoint_slot {
 template <class V, class List>
 struct adjoints_of;
 template <class V, class... Cs>
-struct adjoints_of<V, list<Cs...>> : adjoint_slot<Cs, V>... {
-  template <class C>
-  [[gnu::always_inline]] V& of() {
-    return static_cast<adjoint_slot<C, V>&>(*this).adjoint;
-  }
-};
+struct adjoints_of<V, list<Cs...>> : adjoint_slot<Cs, V>... {};
 
 template <class C, class V>
 struct moves_slot {
@@ -97,10 +87,6 @@ template <class V, class List>
 struct moves_of;
 template <class V, class... Cs>
 struct moves_of<V, list<Cs...>> : moves_slot<Cs, V>... {  // of each reduction: is its adjoint not 0?
-  template <class C>
-  [[gnu::always_inline]] auto& of() {
-    return static_cast<moves_slot<C, V>&>(*this).moves;
-  }
 };
 
 template <class F, class T>
@@ -110,12 +96,7 @@ struct pointer_slot {
 template <class T, class List>
 struct row_pointers;
 template <class T, class... Fs>
-struct row_pointers<T, list<Fs...>> : pointer_slot<Fs, T>... {
-  template <class F>
-  [[gnu::always_inline]] const T*& of() {
-    return static_cast<pointer_slot<F, T>&>(*this).row;
-  }
-};
+struct row_pointers<T, list<Fs...>> : pointer_slot<Fs, T>... {};
 
 // ---- candidates: the K variables of a token ---------------------------------------------------------------------
 
@@ -124,7 +105,7 @@ template <class C, class Variable>
 struct reads_of_token {
   template <class E>
   struct test {
-    static constexpr bool value = E::level > extent::candidate&& active<C, Variable>&& active<E, Variable>;
+    static constexpr bool value = !(E::level <= extent::candidate || !active<C, Variable> || !active<E, Variable>);
   };
   template <class... Es>
   static candidate_inputs<Es...> as_inputs(list<Es...>);
@@ -132,26 +113,32 @@ struct reads_of_token {
 };
 
 // Evaluates the body of C for each of the token's candidates: use(element, frame).
+template <class C, class Inputs_, class V>
+struct candidate_program {
+  using number = V;
+  using inputs = Inputs_;
+  using nodes = program<list<body_of<C>>, extent::candidate>;
+};
 template <class C, class Inputs, class Context, class Frame, class Use>
 [[gnu::always_inline]] inline void for_each_candidate(Context& c, Frame& token, std::size_t element, Use&& use) {
   using V = typename Frame::lane_type;
-  using nodes = program<list<body_of<C>>, extent::candidate>;
+  using own = candidate_program<C, Inputs, V>;
   const std::size_t plane = c.shape.padded();
   for (std::size_t k = 0; k < c.shape.candidates(); ++k) {
-    frame<V, Inputs, nodes> f;
+    frame<own> f;
     const auto run = [&]<class... Es>(list<Es...>) [[gnu::always_inline]] {
       (
           [&]() [[gnu::always_inline]] {
             if constexpr (!is_leaf<Es, extent::candidate>)
               step<Es>::run(f);
             else if constexpr (Es::level > extent::candidate)
-              set_leaf<Es>(f, token.template at<Es>().value);
+              set_leaf<Es>(f, static_cast<slot_in<Es, Frame>>(token).value);
             else
               set_leaf<Es>(f, V::load(c.batch.data(Es{}) + k * plane + element));
           }(),
           ...);
     };
-    run(nodes{});
+    run(typename own::nodes{});
     use(k * plane + element, f);
   }
 }
@@ -163,12 +150,13 @@ template <class C, class Context, class Frame>
   using inputs = typename Frame::inputs;
   using body = body_of<C>;
   using read = typename reads_of_token<C, typename Context::plan::variable>::type;
+  using candidate_frame = frame<candidate_program<C, read, V>>;
   const auto set = [&]<class... Ns>(const candidate_inputs<Ns...>&) [[gnu::always_inline]] {
     constexpr bool largest_of = std::is_same_v<kind_t<C>, largest>;
     V sum = V::broadcast(largest_of ? -__builtin_inff() : 0);
     [[maybe_unused]] V slopes[sizeof...(Ns) + 1] = {};
-    for_each_candidate<C, read>(c, token, element, [&](std::size_t, auto& candidate) [[gnu::always_inline]] {
-      const V x = candidate.template at<body>().value;
+    for_each_candidate<C, read>(c, token, element, [&](std::size_t, candidate_frame& candidate) [[gnu::always_inline]] {
+      const V x = static_cast<slot_in<body, candidate_frame>>(candidate).value;
       if constexpr (largest_of)
         sum = select(x > sum, x, sum);
       else
@@ -176,11 +164,12 @@ template <class C, class Context, class Frame>
       (
           [&]() [[gnu::always_inline]] {
             constexpr int n = index_in<Ns>(read{});
-            if constexpr (depends_on<body, read, n>) slopes[n] = slopes[n] + candidate.template at<body>().tangent[n];
+            if constexpr (depends_on<body, read, n>)
+              slopes[n] = slopes[n] + static_cast<slot_in<body, candidate_frame>>(candidate).tangent[n];
           }(),
           ...);
     });
-    auto& slot = token.template at<C>();
+    auto& slot = static_cast<slot_in<C, Frame>>(token);
     slot.value = sum;
     const auto tangents = [&]<class... Is>(list<Is...>) [[gnu::always_inline]] {
       (

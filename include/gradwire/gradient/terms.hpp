@@ -44,7 +44,7 @@ constexpr bool allows(lint what) {
 // A difference of two logprobs is one thing, as is k1.
 template <class Op, class A, class B>
 inline constexpr bool is_log_ratio =
-    std::is_base_of_v<subtract_op, Op>&& role_of<A> != role::none&& role_of<B> != role::none;
+    !(role_of<A> == role::none || role_of<B> == role::none) && std::is_base_of_v<subtract_op, Op>;
 
 // ---- terms without a gradient -------------------------------------------------------------------------------------
 
@@ -94,17 +94,14 @@ inline constexpr bool divides = std::is_same_v<Op, divide_op> || std::is_base_of
 template <class E>
 inline constexpr bool is_share = false;
 template <class Op, class X>
-inline constexpr bool is_share<node<Op, X>> = requires {
-  requires Op::linear;
-}
-&&is_share<X>;
+inline constexpr bool is_share<node<Op, X>> = is_linear<Op> ? is_share<X> : false;
 template <class Op, class A, class B>
 inline constexpr bool is_share<node<Op, A, B>> = [] {
   if constexpr (divides<Op>)
     return is_divisor_of_mean<B> || is_share<A>;
   else if constexpr (std::is_same_v<Op, multiply_op>)
     return is_share<A> || is_share<B>;
-  else if constexpr (requires { requires Op::linear; } && !is_crossing<Op>)
+  else if constexpr (is_linear<Op> && !is_crossing<Op>)
     return is_share<A> && is_share<B>;
   else
     return false;

@@ -31,6 +31,7 @@ struct model_options {
   std::uint64_t seed = 0;               // of the built-in model's random weights
   int threads = 0;                      // 0: as many as the machine has
   loopback::linear_algebra linear_algebra = loopback::linear_algebra::fastest;
+  std::string name{};  // what it is called; empty: as `model`
 };
 
 // One sequence: tokens[0..T), and for each of its positions the `candidates` next tokens whose logprobs are wanted,
@@ -51,6 +52,7 @@ using slope_function = std::function<void(std::size_t, std::span<const float>, s
 struct save_options {
   bool optimizer = true;   // with Adam's moments and step count
   bool overwrite = false;  // replace what is there; otherwise an existing directory is errc::config
+  std::string saved_by{};  // anything, to know it again: describe() tells it
 };
 
 // Weights that do not change any more, with their tokenizer: the base model, or a training_model at some moment.
@@ -59,10 +61,11 @@ class frozen_model {
   // errc::config if the name is unknown, the directory is not a Qwen3 model, or a tensor is missing or misshapen.
   GRADWIRE_DECL static frozen_model load(const model_options& options);
 
-  GRADWIRE_DECL const std::string& name() const;  // as in model_options
+  GRADWIRE_DECL const std::string& name() const;  // of model_options
   GRADWIRE_DECL const model_config& config() const;
   GRADWIRE_DECL int threads() const;
   GRADWIRE_DECL loopback::linear_algebra linear_algebra() const;  // never `fastest`
+  GRADWIRE_DECL std::uint32_t checksum() const;                   // CRC32C of all weights
 
   // Text works with the byte tokenizer only; for other models these are errc::config and token ids work.
   GRADWIRE_DECL bool has_tokenizer() const;
@@ -115,11 +118,18 @@ struct optim_metrics {
   std::int64_t step = 0;  // optimizer steps so far, this one included
 };
 
+// Everything that training changes. `gradient` is empty where none has been accumulated.
+struct training_arrays {
+  std::int64_t step = 0;
+  std::span<const float> values{}, first_moment{}, second_moment{}, gradient{};
+};
+
 struct training_summary {  // what a checkpoint says about itself
   std::string base_model{};
   lora_options lora{};
   bool has_optimizer = false;
   std::int64_t step = 0;
+  std::string saved_by{};  // of save_options
 };
 
 class training_model {
@@ -143,12 +153,18 @@ class training_model {
   GRADWIRE_DECL frozen_model snapshot() const;
 
   // LoRA: PEFT's adapter_model.safetensors and adapter_config.json. Full: a Hugging Face directory. Beside them
-  // training.json, and with the optimizer optimizer.safetensors. The directory appears whole or not at all.
+  // training.json, checksums.txt, and with the optimizer optimizer.safetensors. The directory appears whole or not at
+  // all, and is durable then. errc::data if a value is not finite: nothing is written.
   GRADWIRE_DECL void save(const std::filesystem::path& directory, const save_options& options = {}) const;
 
-  // Bit for bit what was saved; accumulated gradients are dropped. errc::config if rank or shapes differ, or if the
-  // optimizer is asked for and not there; nothing is changed then.
+  // Bit for bit what was saved; accumulated gradients are dropped. errc::config if a byte is not as it was saved, if
+  // rank or shapes differ, or if the optimizer is asked for and not there; nothing is changed then.
   GRADWIRE_DECL void load(const std::filesystem::path& directory, bool with_optimizer);
+
+  // Calls f with everything that training changes, to write it down; errc::data if a value is not finite.
+  GRADWIRE_DECL void with_arrays(const std::function<void(const training_arrays&)>& f) const;
+  // The inverse. errc::config if it is of another shape.
+  GRADWIRE_DECL void restore(const training_arrays& from);
 
   // What lies in a directory: a save(), a PEFT adapter, or a Hugging Face model (rank 0).
   GRADWIRE_DECL static training_summary describe(const std::filesystem::path& directory);

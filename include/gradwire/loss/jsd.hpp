@@ -16,8 +16,8 @@ struct jsd {
   double beta = 0.5;  // β, share of the teacher in the mixture, 0 … 1
 
   constexpr auto operator()() const {
-    const auto student = renormalised(fields::candidate_logprobs);
-    const auto teacher = renormalised(fields::candidate_teacher_logprobs);
+    const auto student = let<"student">(renormalised(fields::candidate_logprobs));
+    const auto teacher = let<"teacher">(renormalised(fields::candidate_teacher_logprobs));
     return mean_over_all_tokens(generalised_jsd(student, teacher, beta));
   }
 };

@@ -41,17 +41,12 @@ concept loss_procedure = requires(F& f, const Batch& data, ragged_view<const T> 
   { f(data, logprobs, gradients) } -> std::convertible_to<custom_value>;
 };
 
-template <class Field, class Formula>
-inline constexpr bool reads_field = std::is_same_v<Field, Formula>;
-template <class Field, template <class...> class Node, class... Parts>
-inline constexpr bool reads_field<Field, Node<Parts...>> = (reads_field<Field, Parts> || ...);
-
 using candidate_field = plain<decltype(fields::candidate_logprobs)>;
 
 // What the loss is differentiated by: the logprobs of the targets, or of all candidates where it reads those.
 template <class Loss>
 consteval bool is_over_candidates() {
-  return reads_field<candidate_field, plain<decltype(as_objective(std::declval<const Loss&>()).loss)>>;
+  return formula::reads<plain<decltype(as_objective(std::declval<const Loss&>()).loss)>, candidate_field>;
 }
 
 // Is the loss divided by a number of the batch already? A plain function does not say.
@@ -96,7 +91,7 @@ GRADWIRE_DECL void check_level(const plain_batch& data, bool over_candidates, bo
 
 template <class T, class... Fields, class Loss>
 loss_function make_loss_function(const batch<T, Fields...>& data, Loss&& given) {
-  using loss_type = plain<Loss>;
+  using loss_type = std::decay_t<Loss>;  // a plain function's name is a pointer to it
   using batch_type = batch<T, Fields...>;
   auto loss = std::make_shared<loss_type>(std::forward<Loss>(given));
   if constexpr (loss_procedure<loss_type, batch_type, T>) {

@@ -5,9 +5,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <gradwire/trainer/client_event.hpp>
 #include <gradwire/transport/policy.hpp>
+#include <gradwire/wire/dialect.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -18,17 +21,26 @@ enum class wire_format : unsigned char {
 };
 
 struct connect_options {
-  std::string token{};    // the API key; "": none
-  std::string ca_file{};  // PEM file of the certificates to trust; "": the system's
-  std::string dialect{};  // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
+  std::string token{};               // the API key; "": none
+  std::string ca_file{};             // PEM file of the certificates to trust; "": the system's
+  std::string proxy{};               // http://host:port; "": what HTTPS_PROXY and NO_PROXY say; "none"
+  bool allow_key_over_http = false;  // also to another machine, readable by everybody on the way
+  std::string dialect{};             // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
   wire_format wire = wire_format::automatic;
+  std::optional<wire::sequencing> order{};  // what the server does with a seq_id that it has seen; empty: find out
   double operation_timeout_seconds = 1800;  // from a call to its outcome, whatever the server does
   double heartbeat_seconds = 10;            // 0: none
+  double session_risk_seconds = 30;         // on_event is told when no heartbeat has come through for so long, and …
+  double session_limit_seconds = 300;       // … the session counts as lost where the server ends it; 0: never
   double first_contact_seconds = 5;         // how long a server may be unreachable when the session is made
   retry_policy retry{};                     // pauses and limits of every operation
   runtime_options connections{};            // how many
-  std::vector<std::string> tags{};          // shown by the server beside the session
-  std::string sdk_version = "0.25.0";       // the protocol's version that this client speaks
+  std::vector<std::string> tags{};          // shown by the server beside the session, as the next three
+  std::vector<std::pair<std::string, std::string>> user_metadata{};
+  std::string display_name{};  // only where the server takes it
+  std::string project_id{};
+  std::string sdk_version = "0.25.0";  // the protocol's version that this client speaks
+  client_event_handler on_event{};     // told of each request and what becomes of it; see client_event.hpp
 };
 
 struct training_client_options {
@@ -39,11 +51,13 @@ struct training_client_options {
   bool train_unembed = true;
   bool train_mlp = true;
   bool train_attn = true;
+  std::vector<std::pair<std::string, std::string>> user_metadata{};  // shown beside the model
 };
 
 struct from_state_options {
-  std::string path{};          // what save_state() gave
-  bool with_optimizer = true;  // go on with the optimizer's state too
+  std::string path{};                  // what save_state() gave
+  bool with_optimizer = true;          // go on with the optimizer's state too
+  std::string weights_access_token{};  // for a state of another account
 };
 
 struct reference_options {
@@ -76,8 +90,10 @@ struct optim_step_options {
 };
 
 struct save_state_options {
-  std::string name{};      // letters, digits, '_', '-', '.'
-  bool overwrite = false;  // replace a state of that name, where the server can
+  std::string name{};                         // letters, digits, '_', '-', '.'
+  bool overwrite = false;                     // replace a state of that name, where the server can
+  std::optional<std::int64_t> ttl_seconds{};  // after which the server deletes it; none: never
+  std::vector<std::pair<std::string, std::string>> user_metadata{};  // only where the server takes it
 };
 
 enum class checkpoint : unsigned char {
@@ -89,6 +105,15 @@ enum class checkpoint : unsigned char {
 struct save_weights_options {
   std::string name{};  // letters, digits, '_', '-', '.'
   checkpoint type = checkpoint::base;
+  std::optional<std::int64_t> ttl_seconds{};                         // after which the server deletes it; none: never
+  std::vector<std::pair<std::string, std::string>> user_metadata{};  // only where the server takes it
+};
+
+// An export in Hugging Face's format, to be downloaded; only where the server has it.
+struct save_external_options {
+  std::string name{};
+  std::optional<std::int64_t> ttl_seconds{};
+  std::vector<std::string> age_encryption_recipients{};  // every file is encrypted to these (filippo.io/age)
 };
 
 struct load_state_options {
@@ -105,7 +130,16 @@ struct sample_options {
   std::optional<std::int64_t> seed{};
   std::vector<std::string> stop{};       // texts to stop at, or …
   std::vector<std::int64_t> stop_ids{};  // … token ids; both empty: the model's own end of text
+  bool never_stop = false;               // not at the model's end of text either, where the server knows it
   bool prompt_logprobs = false;          // also the logprobs of the prompt's tokens
+  int topk_prompt_logprobs = 0;          // also the k most probable tokens at each prompt position
+
+  // The next four only where the server knows them: one that does not is told of here and not in silence.
+  int topk_sample_logprobs = 0;            // the k most probable tokens at each sampled position
+  int prompt_logprobs_last_n = 0;          // of the prompt's tokens only the last n; 0: all
+  int prompt_alternatives = 0;             // that many draws at each prompt position after the first
+  std::vector<std::int64_t> target_ids{};  // row-major [prompt - 1, K]: whose logprobs at each prompt position after
+                                           // the first are wanted; -1: none
 };
 
 }  // namespace gradwire::inline v0

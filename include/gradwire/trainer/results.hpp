@@ -76,9 +76,15 @@ struct loaded_state {
 
 enum class stop_reason : unsigned char { stop, length };
 
+struct token_logprob {
+  std::int32_t token = 0;
+  float logprob = 0;
+};
+
 struct sample {
   std::vector<std::int32_t> tokens{};
-  std::vector<float> logprobs{};  // of these tokens, under the sampling distribution
+  std::vector<float> logprobs{};                            // of these tokens, under the sampling distribution
+  std::vector<std::vector<token_logprob>> topk_logprobs{};  // at each token; empty unless asked for
   gradwire::stop_reason stop_reason = gradwire::stop_reason::stop;
   std::string sequence_id{};  // the server's name of it, "" where there is none
 };
@@ -86,7 +92,10 @@ struct sample {
 struct samples {
   std::vector<sample> sequences{};
   std::vector<float> prompt_logprobs{};  // one a prompt token, NaN for the first; empty unless asked for
-  std::size_t tokens = 0;                // sampled, all sequences
+  std::vector<std::vector<token_logprob>> topk_prompt_logprobs{};  // at each prompt token, none at the first; …
+  std::vector<float> target_logprobs{};                            // as target_ids; 0 where that is -1
+  std::vector<std::vector<token_logprob>> prompt_alternatives{};   // draws at prompt tokens 1, 2, …
+  std::size_t tokens = 0;                                          // sampled, all sequences
   double elapsed_seconds = 0;
 };
 

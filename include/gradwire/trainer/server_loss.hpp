@@ -19,7 +19,7 @@ namespace server_loss {
 
 struct setting {
   std::string name{};
-  std::variant<double, std::string> value = 0.0;  // text only where the server takes it
+  std::variant<double, std::string, bool> value = 0.0;  // text and truth values only where the server takes them
 };
 
 // Any loss of a server by its name.
@@ -54,4 +54,16 @@ struct cispo {
 };
 
 }  // namespace server_loss
+
+// What create_custom_loss() sends: the graph as JSON text, and for each input its name (of a column, by wire name) and
+// how many dimensions it has.
+struct custom_loss_graph {
+  struct input {
+    std::string name{};
+    int rank = 1;
+  };
+  std::string name{};
+  std::vector<input> inputs = {{"logprobs", 1}};
+  std::string graph{};
+};
 }  // namespace gradwire::inline v0

@@ -13,6 +13,7 @@
 
 #include <gradwire/trainer/options.hpp>
 #include <gradwire/trainer/reference_client.hpp>
+#include <gradwire/trainer/rest_client.hpp>
 #include <gradwire/trainer/sampling_client.hpp>
 #include <gradwire/trainer/training_client.hpp>
 #include <gradwire/transport/endpoint.hpp>
@@ -20,6 +21,11 @@
 namespace gradwire::inline v0 {
 
 class network;
+struct http_peer;
+
+namespace detail {
+struct service_access;  // of the probe
+}
 
 class service_client {
  public:
@@ -29,8 +35,10 @@ class service_client {
   static service_client connect(const std::string& address, connect_options options = {}) {
     return connect(endpoint{address, ""}, std::move(options));
   }
-  // From TINKER_BASE_URL and TINKER_API_KEY.
-  GRADWIRE_DECL static service_client connect();
+  // With the address and key that the environment names: TINKER_BASE_URL and TINKER_API_KEY, or FIREWORKS_API_KEY; see
+  // transport/environment.hpp.
+  static service_client connect() { return connect_from_environment({}); }
+  GRADWIRE_DECL static service_client connect_from_environment(connect_options options);
 
   // Over another network than the real one: for tests and for traffic that is already somebody's own.
   GRADWIRE_DECL static service_client connect_through(std::shared_ptr<network> net, const endpoint& where,
@@ -57,7 +65,24 @@ class service_client {
   // The models that the server offers.
   GRADWIRE_DECL future<std::vector<model_description>> capabilities();
 
+  // Whether the server answers at all; no session is made for it.
+  GRADWIRE_DECL future<server_health> health();
+
+  // Runs, checkpoints, sessions and samplers on the server.
+  rest_client rest() const { return rest_client(owner_); }
+
+  // Tells the server that the session is over, and why. Later calls end as `closed`. A server that does not know the
+  // call ends sessions by itself: that is no error.
+  GRADWIRE_DECL future<completed> finish_session(session_end why = session_end::success,
+                                                 const std::string& detail = "");
+
+  // A loss that the server itself computes and differentiates, where it can: a traced graph {"format": 1, "nodes": […]}
+  // with its inputs, "logprobs" first. The result is for forward_backward.
+  GRADWIRE_DECL future<server_loss::named> create_custom_loss(const custom_loss_graph& graph);
+
  private:
+  friend struct detail::service_access;
+  GRADWIRE_DECL static service_client open(std::shared_ptr<network> net, http_peer peer, connect_options options);
   explicit service_client(detail::session_owner owner) noexcept : owner_(std::move(owner)) {}
   detail::session_owner owner_;
 };

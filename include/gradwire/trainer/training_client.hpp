@@ -12,10 +12,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <gradwire/trainer/accumulate.hpp>
 #include <gradwire/trainer/custom_loss.hpp>
+#include <gradwire/trainer/lower.hpp>
+#include <gradwire/trainer/model_info.hpp>
 #include <gradwire/trainer/training_core.hpp>
 
 namespace gradwire::inline v0 {
@@ -55,7 +58,8 @@ class training_client {
   }
 
   // A loss of one's own: a formula or a plain function (custom_loss.hpp). It is computed on a thread of this client;
-  // its gradient is sent when all of it is finite. What the loss throws comes out of result() unchanged.
+  // its gradient is sent when all of it is finite. What the loss throws comes out of result() unchanged. lower(loss)
+  // takes one request instead of two where the loss is one of the server's (lower.hpp).
   template <class T, class... Fields, class Loss>
   future<training_step> forward_backward_custom(const batch<T, Fields...>& data, Loss&& loss) {
     return custom(data, data, std::forward<Loss>(loss));
@@ -84,7 +88,20 @@ class training_client {
     return core().save_weights_for_sampler(options);
   }
 
+  // Weights in Hugging Face's format, for rest_client::external_weights_urls.
+  future<external_export> save_weights_external(const save_external_options& options) {
+    return detail::run_save_external(core(), options);
+  }
+
+  // What the trainer says of this model.
+  future<model_info> get_info() { return detail::run_get_info(core()); }
+
+  // Frees the model's place on the trainer, behind the calls made so far. What was not saved is lost.
+  future<completed> unload() { return detail::run_unload(core()); }
+
   const std::string& model_id() const { return core().model_id(); }
+  // Of the trainer's process, as its last reply named it; "" where the trainer does not.
+  std::string trainer_boot_id() const { return core().trainer_boot_id(); }
   const std::shared_ptr<detail::training_core>& handle() const noexcept { return core_; }
 
  private:
@@ -96,9 +113,13 @@ class training_client {
   template <class Data, class Batch, class Loss>
   future<training_step> custom(const Data& data, const Batch& whole, Loss&& loss) {
     try {
-      return core().forward_backward_custom(detail::erase_type(data),
-                                            detail::make_loss_function(whole, std::forward<Loss>(loss)),
-                                            detail::ends_in_a_mean<detail::plain<Loss>>());
+      if constexpr (detail::is_lowered<std::decay_t<Loss>>)
+        return core().forward_backward_custom(detail::erase_type(data), detail::make_loss_function(whole, loss.loss),
+                                              false, std::make_shared<detail::lowered_form>(loss.form));
+      else
+        return core().forward_backward_custom(detail::erase_type(data),
+                                              detail::make_loss_function(whole, std::forward<Loss>(loss)),
+                                              detail::ends_in_a_mean<std::decay_t<Loss>>());
     } catch (const error&) {
       return detail::failed_future<training_step>(std::current_exception());
     }

@@ -19,6 +19,7 @@ namespace gradwire::inline v0 {
 namespace detail {
 
 class model;
+struct lowered_form;
 class session_handle;
 using session_owner = std::shared_ptr<session_handle>;
 
@@ -40,13 +41,15 @@ class training_core : public std::enable_shared_from_this<training_core> {
 
   GRADWIRE_DECL future<forward_result> forward(plain_batch data);
   GRADWIRE_DECL future<training_step> forward_backward(plain_batch data, server_loss::named loss);
-  GRADWIRE_DECL future<training_step> forward_backward_custom(plain_batch data, loss_function loss, bool normalized);
+  GRADWIRE_DECL future<training_step> forward_backward_custom(plain_batch data, loss_function loss, bool normalized,
+                                                              std::shared_ptr<const lowered_form> form = nullptr);
   GRADWIRE_DECL future<optimizer_step> optim_step(const optim_step_options& options);
   GRADWIRE_DECL future<saved_weights> save_state(const save_state_options& options);
   GRADWIRE_DECL future<saved_weights> save_weights_for_sampler(const save_weights_options& options);
   GRADWIRE_DECL future<loaded_state> load_state(const load_state_options& options);
 
   GRADWIRE_DECL const std::string& model_id() const;
+  GRADWIRE_DECL std::string trainer_boot_id() const;
   const session_owner& owner() const noexcept { return owner_; }
   const std::shared_ptr<model>& trained() const noexcept { return model_; }
   const training_client_options& made_with() const noexcept { return made_with_; }

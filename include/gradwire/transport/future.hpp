@@ -6,7 +6,8 @@
 //   step s = f.result();                     // or f.result(std::chrono::seconds(5)): error{timeout}, f stays usable
 //
 // Dropping a future does not stop its operation, and its destructor never blocks; an error that then arrives, or is
-// already in it unread, goes to on_lost_error once.
+// already in it unread, goes to on_lost_error once. `.cancel()` stops what can be stopped: what was not sent is not
+// sent, what is on its way ends outcome_unknown, and of what the trainer has only the result is given up.
 #pragma once
 
 #include <chrono>
@@ -41,11 +42,12 @@ struct future_core {
   bool abandoned = false;  // no future is left
   std::exception_ptr failure;
   std::function<void()> continuation;
+  std::function<void()> stop;  // asks the operation to end early
 
   // Runs `publish` unless there is an outcome already; then wakes whoever waits.
   template <class Publish>
   bool finish(Publish&& publish) {
-    std::function<void()> next;
+    std::function<void()> next, never;
     std::exception_ptr lost;
     {
       std::lock_guard lock(mutex);
@@ -53,6 +55,7 @@ struct future_core {
       publish();
       done = true;
       next = std::move(continuation);
+      never = std::exchange(stop, nullptr);
       if (failure && abandoned && !received) {
         received = true;
         lost = failure;
@@ -60,7 +63,11 @@ struct future_core {
       finished.notify_all();
     }
     if (lost) report_lost_error(lost);
-    if (next) next();
+    try {
+      if (next) next();
+    } catch (...) {
+      report_lost_error(std::current_exception());  // a callback threw; the others must not suffer
+    }
     return true;
   }
 
@@ -78,6 +85,17 @@ struct future_core {
   bool is_ready() {
     std::lock_guard lock(mutex);
     return done;
+  }
+
+  bool cancel() {
+    std::function<void()> ask;
+    {
+      std::lock_guard lock(mutex);
+      if (done || !stop) return false;
+      ask = std::exchange(stop, nullptr);
+    }
+    ask();
+    return true;
   }
 
   void wait(const std::chrono::nanoseconds* limit) {
@@ -146,6 +164,11 @@ class [[nodiscard]] future {
   const T& result(std::chrono::nanoseconds limit) const& { return waited(&limit); }
   T result(std::chrono::nanoseconds limit) && { return std::move(waited(&limit)); }
 
+  // Asks the operation to end early; its outcome says what became of it. False, and nothing happens, when it has one
+  // already or cannot be cancelled. A forward_backward that the trainer has stays in its gradients: no step follows
+  // until a state is loaded.
+  bool cancel() { return core().cancel(); }
+
   // Completes `token` with (std::exception_ptr, T) on the token's executor and empties this future.
   // Defined in <gradwire/transport/awaitable.hpp>, the only place that needs Asio.
   template <class CompletionToken>
@@ -180,12 +203,23 @@ class promise {
   promise(promise&&) noexcept = default;
   promise& operator=(promise&&) = delete;
   ~promise() {
-    if (state_ && !state_->is_ready()) {
-      set_error(std::make_exception_ptr(error(errc::closed, "the client was closed before the operation finished")));
+    if (!state_ || state_->is_ready()) return;
+    std::exception_ptr why;
+    try {
+      why = std::make_exception_ptr(error(errc::closed, "the client was closed before the operation finished"));
+    } catch (...) {
+      why = std::current_exception();  // no memory for a sentence
     }
+    set_error(std::move(why));
   }
 
   future<T> get_future() { return future<T>(state_); }
+
+  // What future::cancel() calls, once, on the thread of the caller. It must not own this promise.
+  void on_cancel(std::function<void()> stop) {
+    std::lock_guard lock(state_->mutex);
+    if (!state_->done) state_->stop = std::move(stop);
+  }
 
   bool set_value(T value) {
     return state_->finish([&] { state_->value.emplace(std::move(value)); });

@@ -7,12 +7,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include <gradwire/error.hpp>
 #include <gradwire/transport/http_message.hpp>
+#include <gradwire/transport/proxy.hpp>
+#include <gradwire/transport/retry_budget.hpp>
 #include <gradwire/transport/secret.hpp>
 #include <gradwire/transport/url.hpp>
 
@@ -29,8 +35,21 @@ constexpr duration in_seconds(double seconds) {
 struct http_peer {
   url address{};
   secret key{};
-  std::string ca_file{};               // PEM file with the certificates to trust; "": the system's
-  double connect_timeout_seconds = 5;  // for name lookup, TCP and TLS together
+  std::string ca_file{};                 // PEM file with the certificates to trust; "": the system's
+  double connect_timeout_seconds = 5;    // for name lookup, TCP, proxy and TLS together
+  std::optional<http_proxy> proxy{};     // never used for an address on this machine
+  std::vector<secret_header> headers{};  // beside the key's
+  bool allow_key_over_http = false;      // also to another machine, readable by everybody on the way
+
+  const http_proxy* way() const noexcept { return proxy && !address.is_loopback() ? &*proxy : nullptr; }
+  bool has_credentials() const noexcept { return !key.empty() || !headers.empty(); }
+
+  // `text` without anything that this peer must not show.
+  std::string scrubbed(std::string text) const {
+    text = key.removed_from(std::move(text));
+    for (const secret_header& each : headers) text = each.value.removed_from(std::move(text));
+    return proxy ? proxy->credentials.removed_from(std::move(text)) : text;
+  }
 };
 
 // Who waits for whom: heartbeats never wait for a connection, polls share a limited number.
@@ -42,6 +61,8 @@ struct http_call {
   time_point deadline{};                          // for the whole exchange, header and body of the reply included
   std::size_t reply_limit = 1 << 20;              // bytes of the reply's body
   traffic kind = traffic::submit;
+  std::shared_ptr<std::function<void()>>
+      abort{};  // when given: becomes what ends the exchange early, on the I/O thread
 };
 
 struct http_failure {
@@ -65,6 +86,16 @@ class network {
 
   // Runs on the thread for losses, one after another.
   virtual void compute(std::function<void()> task) = 0;
+
+  // What all operations to this server share. On the I/O thread only.
+  std::shared_ptr<retry_budget> budget_of(const url& server, const retry_policy& policy) {
+    auto& found = budgets_[server.host_header()];
+    if (!found) found = std::make_shared<retry_budget>(policy);
+    return found;
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<retry_budget>> budgets_;  // by host and port
 };
 
 }  // namespace gradwire::inline v0

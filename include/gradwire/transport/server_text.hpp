@@ -27,6 +27,18 @@ GRADWIRE_DECL std::string printable(std::string_view text, std::size_t limit = 2
 // is there, or it makes no sense.
 GRADWIRE_DECL std::optional<double> retry_after_seconds(const http_response& reply);
 
+// What a 404 says is not there. A model that is "not loaded" was there before the trainer was restarted.
+enum class missing_thing : unsigned char { request, model, unloaded_model, other };
+GRADWIRE_DECL missing_thing find_missing(std::string_view text);
+
+GRADWIRE_DECL bool has_word(std::string_view text, std::string_view word);  // ASCII, any case
+
+// A text that is a number and nothing else.
+GRADWIRE_DECL std::optional<double> plain_number(std::string_view text);
+
+// A 409 that passes: something is locked, busy or in progress.
+GRADWIRE_DECL bool says_locked(std::string_view text);
+
 struct sequence_conflict {
   std::int64_t expected = 0;
   std::int64_t got = 0;

@@ -61,6 +61,8 @@ inline url parse_url(std::string_view text) {
   std::string_view path = rest.substr(authority.size());
   if (authority.find('@') != authority.npos)
     return wrong("has a user name or password in it; give the key as the token");
+  if (path.find('@') != path.npos)  // what looks like a path may be the second half of a password
+    return wrong("has an '@' in its path; a user name or password cannot stand in it, give the key as the token");
   if (path.find_first_of("?#") != path.npos) return wrong("has a query or fragment");
   for (char c : path) {
     if (c <= 0x20 || c > 0x7e) return wrong("has a space, control or non-ASCII character in its path");

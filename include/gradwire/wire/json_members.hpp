@@ -26,7 +26,11 @@ void members(auto& visit, is<client_config_reply> auto& m) {
   visit("fwdbwd_max_chunk_bytes_count", m.fwdbwd_max_chunk_bytes_count);
   visit("sample_max_concurrent_requests", m.sample_max_concurrent_requests);
   visit("create_model_via_load_weights", m.create_model_via_load_weights);
+  visit("sample_use_retrieve_futures", m.sample_use_retrieve_futures);
+  visit("sample_join_sampling_session", m.sample_join_sampling_session);
+  visit("custom_loss_server_side", m.custom_loss_server_side);
   visit("server", m.server);
+  visit("sequence", m.sequence);
 }
 
 void members(auto& visit, is<create_session_request> auto& m) {
@@ -103,6 +107,7 @@ void members(auto& visit, is<supported_model> auto& m) {
   visit("max_context_length", m.max_context_length);
   visit("trainable", m.trainable);
   visit("sampleable", m.sampleable);
+  visit.unless_empty("capabilities", m.capabilities);
 }
 
 void members(auto& visit, is<server_capabilities_reply> auto& m) { visit("supported_models", m.supported_models); }
@@ -112,6 +117,8 @@ void members(auto& visit, is<health_reply> auto& m) { visit("status", m.status);
 void members(auto& visit, is<session_info_reply> auto& m) {
   visit("training_run_ids", m.training_run_ids);
   visit("sampler_ids", m.sampler_ids);
+  visit("user_metadata", m.user_metadata);
+  visit("display_name", m.display_name);
 }
 
 void members(auto& visit, is<sessions_reply> auto& m) { visit("sessions", m.sessions); }

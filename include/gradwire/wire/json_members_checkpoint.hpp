@@ -13,6 +13,7 @@ void members(auto& visit, is<save_weights_request> auto& m) {
   visit("seq_id", m.seq_id);
   visit("ttl_seconds", m.ttl_seconds);
   visit("overwrite", m.overwrite);
+  visit("user_metadata", m.user_metadata);
   visit.constant("type", "save_weights");
 }
 
@@ -29,6 +30,7 @@ void members(auto& visit, is<save_weights_for_sampler_request> auto& m) {
   visit("ttl_seconds", m.ttl_seconds);
   visit("kind", m.kind);
   visit("checkpoint_type", m.checkpoint_type);
+  visit("user_metadata", m.user_metadata);
   visit.constant("type", "save_weights_for_sampler");
 }
 
@@ -78,6 +80,7 @@ void members(auto& visit, is<checkpoint_info> auto& m) {
   visit("size_bytes", m.size_bytes);
   visit("public", m.is_public);
   visit("expires_at", m.expires_at);
+  visit("user_metadata", m.user_metadata);
 }
 
 void members(auto& visit, is<page_cursor> auto& m) {

@@ -136,6 +136,12 @@ inline void write(json_writer& out, const sample_reply& reply) {
   out.key("topk_prompt_logprobs");
   reply.topk_prompt_logprobs ? write(out, *reply.topk_prompt_logprobs) : out.null();
   if (reply.target_prompt_logprobs) write(out.key("target_prompt_logprobs"), *reply.target_prompt_logprobs);
+  if (reply.prompt_alt_tokens) {
+    out.key("prompt_alt_tokens").begin_object();
+    write(out.key("tokens"), reply.prompt_alt_tokens->tokens);
+    write(out.key("logprobs"), reply.prompt_alt_tokens->logprobs);
+    out.end_object();
+  }
   out.key("type").string("sample");
   out.end_object();
 }
@@ -147,6 +153,11 @@ inline void read(const json_reader& in, sample_reply& reply) {
   in.member("prompt_logprobs", [&](const json_reader& m) { reply.prompt_logprobs = m.numbers<float>(); });
   visit("topk_prompt_logprobs", reply.topk_prompt_logprobs);
   visit("target_prompt_logprobs", reply.target_prompt_logprobs);
+  in.member("prompt_alt_tokens", [&](const json_reader& draws) {
+    auto& table = reply.prompt_alt_tokens.emplace();
+    draws.member("tokens", [&](const json_reader& m) { read_tensor(m, table.tokens, dtype::int64); });
+    draws.member("logprobs", [&](const json_reader& m) { read_tensor(m, table.logprobs, dtype::float32); });
+  });
 }
 
 }  // namespace wire

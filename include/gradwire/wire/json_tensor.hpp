@@ -83,7 +83,8 @@ inline void write(json_writer& out, const metrics& values) {
 // Members that are no numbers are passed over; null is NaN.
 inline void read(const json_reader& in, metrics& values) {
   values.clear();
-  if (in.kind() != json_kind::object) return;
+  if (in.is_null()) return;
+  if (in.kind() != json_kind::object) return in.issue("dict_type", "Input should be an object");
   in.each([&](const json_reader& item) {
     if (item.kind() == json_kind::number || item.is_null())
       read(item, values.emplace_back(metric{.name = std::string(item.key())}).value);
@@ -105,7 +106,7 @@ inline void read(const json_reader& in, loss_fn_config& settings) {
     if (item.kind() == json_kind::string)
       read(item, added.value.emplace<std::string>());
     else if (item.kind() == json_kind::boolean)
-      added.value = item.flag() ? 1.0 : 0.0;
+      read(item, added.value.emplace<bool>());
     else
       read(item, added.value.emplace<double>());
   });

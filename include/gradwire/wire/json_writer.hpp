@@ -48,6 +48,7 @@ class json_writer {
   }
   void boolean(bool value) { literal(value ? "true" : "false"); }
   void null() { literal("null"); }
+  void raw(std::string_view json) { literal(json); }  // text that is JSON already
   void integer(std::int64_t value) {
     separate();
     append_number(out_, value);

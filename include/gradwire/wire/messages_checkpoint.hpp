@@ -18,6 +18,7 @@ struct save_weights_request {  // weights and optimizer state, to go on training
   std::optional<std::int64_t> seq_id{};
   std::optional<std::int64_t> ttl_seconds{};
   std::optional<bool> overwrite{};
+  std::optional<metadata> user_metadata{};
 };
 
 struct save_weights_reply {
@@ -32,6 +33,7 @@ struct save_weights_for_sampler_request {
   std::optional<std::int64_t> ttl_seconds{};
   std::optional<std::string> kind{};             // "snapshot" or "inflight"; only where the dialect knows it
   std::optional<std::string> checkpoint_type{};  // "base", "delta", "merged_base"; only where the dialect knows it
+  std::optional<metadata> user_metadata{};
 };
 
 struct save_weights_for_sampler_reply {
@@ -80,6 +82,7 @@ struct checkpoint_info {
   std::optional<std::int64_t> size_bytes{};
   bool is_public = false;
   std::optional<std::string> expires_at{};
+  std::optional<metadata> user_metadata{};
 };
 
 struct page_cursor {

@@ -27,7 +27,11 @@ struct client_config_reply {
   std::int64_t fwdbwd_max_chunk_bytes_count = 5'000'000;  // estimated bytes in one request
   std::int64_t sample_max_concurrent_requests = 2000;
   bool create_model_via_load_weights = false;
-  std::optional<std::string> server{};  // the embedded trainer's own member: its name in dialect.hpp
+  bool sample_use_retrieve_futures = false;
+  bool sample_join_sampling_session = false;
+  bool custom_loss_server_side = false;
+  std::optional<std::string> server{};    // the embedded trainer's own members: its name in dialect.hpp, and what
+  std::optional<std::string> sequence{};  // it does with a seq_id that it has seen: "dedupe", "strict", "none"
 };
 
 struct create_session_request {
@@ -111,6 +115,7 @@ struct supported_model {
   std::optional<std::int64_t> max_context_length{};  // tokens
   std::optional<bool> trainable{};
   std::optional<bool> sampleable{};
+  std::vector<std::string> capabilities{};  // "training", "sampling": TuFT says it so
 };
 
 struct server_capabilities_reply {  // GET get_server_capabilities
@@ -124,6 +129,8 @@ struct health_reply {  // GET healthz
 struct session_info_reply {  // GET sessions/{id}
   std::vector<std::string> training_run_ids{};
   std::vector<std::string> sampler_ids{};
+  std::optional<metadata> user_metadata{};
+  std::optional<std::string> display_name{};
 };
 
 struct sessions_reply {  // GET sessions

@@ -56,10 +56,10 @@ struct datum {
   std::vector<provenance_span> loss_fn_input_spans{};
 };
 
-// A loss setting: a number on every server, text on those that know it.
+// A loss setting: a number on every server, text and truth values on those that know them.
 struct config_value {
   std::string name{};
-  std::variant<double, std::string> value = 0.0;
+  std::variant<double, std::string, bool> value = 0.0;
 };
 
 using loss_fn_config = std::vector<config_value>;

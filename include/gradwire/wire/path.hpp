@@ -23,7 +23,19 @@ constexpr std::string_view path_segment(checkpoint_kind kind) noexcept {
   return names[static_cast<unsigned>(kind)];
 }
 
-// Letters, digits, '_', '-' and '.', at most 128 of them, not beginning with a dot: safe as a folder and in a URL.
+// What Windows takes for a device whatever stands behind the first dot: CON, nul.txt, COM1 …
+constexpr bool is_device_name(std::string_view name) noexcept {
+  name = name.substr(0, name.find('.'));
+  if (name.size() != 3 && !(name.size() == 4 && name[3] >= '0' && name[3] <= '9')) return false;
+  char text[3] = {};
+  for (std::size_t i = 0; i < 3; ++i) text[i] = static_cast<char>(name[i] >= 'a' ? name[i] - 'a' + 'A' : name[i]);
+  const std::string_view stem(text, 3);
+  return name.size() == 4 ? stem == "COM" || stem == "LPT"
+                          : stem == "CON" || stem == "PRN" || stem == "AUX" || stem == "NUL";
+}
+
+// Letters, digits, '_', '-' and '.', at most 128 of them, not beginning with a dot, no device: safe as a folder on any
+// system and in a URL.
 constexpr bool is_checkpoint_name(std::string_view name) noexcept {
   if (name.empty() || name.size() > 128 || name[0] == '.') return false;
   for (const char c : name) {
@@ -31,13 +43,32 @@ constexpr bool is_checkpoint_name(std::string_view name) noexcept {
         (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
     if (!known) return false;
   }
-  return name.find("..") == std::string_view::npos;
+  return name.find("..") == std::string_view::npos && !is_device_name(name);
 }
 
 inline std::string to_string(const tinker_path& path) {
   std::string text = "tinker://" + path.run + "/";
   if (path.kind != checkpoint_kind::unknown) text += std::string(path_segment(path.kind)) + "/";
   return text + path.name;
+}
+
+// An id as one segment of a URL's path: only what cannot stand there is escaped, so "session:train:0" stays itself.
+inline std::string url_segment(std::string_view id) {
+  constexpr std::string_view fine = "-._~:@!$&'()*+,;=";
+  constexpr char digits[] = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : id) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       fine.find(c) != std::string_view::npos;
+    if (plain) {
+      text += c;
+    } else {
+      text += '%';
+      text += digits[static_cast<unsigned char>(c) >> 4];
+      text += digits[static_cast<unsigned char>(c) & 15];
+    }
+  }
+  return text;
 }
 
 // Nothing when it is not a tinker path of two or three segments.

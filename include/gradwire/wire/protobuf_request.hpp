@@ -12,7 +12,7 @@ namespace gradwire::inline v0 {
 namespace wire {
 
 struct protobuf_options {
-  bool loss_fn_config_v2 = false;  // numbers also in field 7, as newer clients do; text is always there
+  bool loss_fn_config_v2 = false;  // numbers also in field 7, as newer clients do; text is only ever there
 };
 
 namespace detail {
@@ -87,9 +87,16 @@ inline void append_datum(protobuf_writer& out, const datum& value) {
   }
 }
 
+// Protobuf has no truth values here: they go as 1 and 0.
+inline std::optional<double> number_of(const config_value& item) {
+  if (const double* number = std::get_if<double>(&item.value)) return *number;
+  if (const bool* truth = std::get_if<bool>(&item.value)) return *truth ? 1.0 : 0.0;
+  return {};
+}
+
 inline void append_numbers(protobuf_writer& out, const loss_fn_config& settings) {
   for (const auto& item : settings)
-    if (const double* number = std::get_if<double>(&item.value)) {
+    if (const auto number = number_of(item)) {
       out.head(5, field_size(item.name.size()) + 9);
       out.bytes(1, item.name);
       out.real(2, *number);
@@ -98,13 +105,13 @@ inline void append_numbers(protobuf_writer& out, const loss_fn_config& settings)
 
 inline void append_config_v2(protobuf_writer& out, const loss_fn_config& settings, bool with_numbers) {
   for (const auto& item : settings) {
-    const double* number = std::get_if<double>(&item.value);
-    if (number != nullptr && !with_numbers) continue;
-    const std::size_t size = number != nullptr ? 9 : field_size(std::get<std::string>(item.value).size());
+    const auto number = number_of(item);
+    if (number && !with_numbers) continue;
+    const std::size_t size = number ? 9 : field_size(std::get<std::string>(item.value).size());
     out.head(7, field_size(item.name.size()) + field_size(size));
     out.bytes(1, item.name);
     out.head(2, size);
-    if (number != nullptr)
+    if (number)
       out.real(1, *number);
     else
       out.bytes(2, std::get<std::string>(item.value));

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A directory that appears whole or not at all: files are written and synced under another name beside it, then the
-// directory is renamed.
+// directory is renamed. Only its owner may read it.
 #pragma once
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <signal.h>
 
 #include <cerrno>
-#include <cstring>
+#include <charconv>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -17,57 +14,29 @@
 #include <system_error>
 
 #include <gradwire/error.hpp>
+#include <gradwire/loopback/files/checksums.hpp>
+#include <gradwire/loopback/files/open_file.hpp>
 
 namespace gradwire::inline v0 {
 namespace loopback {
 namespace detail {
 
-[[noreturn]] inline void fail_file(const std::string& what, const std::filesystem::path& path, int code) {
-  error_details details;
-  details.operation = "checkpoint";
-  details.value = path.string();
-  throw error(errc::config, "cannot " + what + " " + path.string() + ": " + std::strerror(code), std::move(details));
-}
-
-// A file descriptor that closes itself.
-class open_file {
- public:
-  open_file(const std::filesystem::path& path, int flags, const std::string& purpose) : path_(path) {
-    file_ = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-    if (file_ < 0) fail_file(purpose, path, errno);
-  }
-  open_file(const open_file&) = delete;
-  open_file& operator=(const open_file&) = delete;
-  ~open_file() { ::close(file_); }
-
-  void write(const void* data, std::size_t bytes) {
-    const char* at = static_cast<const char*>(data);
-    while (bytes > 0) {
-      const ssize_t done = ::write(file_, at, bytes);
-      if (done < 0 && errno == EINTR) continue;
-      if (done < 0) fail_file("write", path_, errno);
-      at += done;
-      bytes -= static_cast<std::size_t>(done);
-    }
-  }
-
-  void sync() {
-    if (::fsync(file_) != 0) fail_file("sync", path_, errno);
-  }
-
- private:
-  std::filesystem::path path_;
-  int file_ = -1;
-};
-
-inline void sync_directory(const std::filesystem::path& path) {
-  open_file(path, O_RDONLY | O_DIRECTORY, "open").sync();
+// "x.partial-<pid>-…" of a process that is no more. Files of a process that lives are still being written.
+inline bool is_left_over(std::string_view name, std::string_view mark) {
+  const auto at = name.rfind(mark);
+  if (at == name.npos) return false;
+  ::pid_t pid = 0;
+  const char* digits = name.data() + at + mark.size();
+  if (std::from_chars(digits, name.data() + name.size(), pid).ec != std::errc() || pid <= 0) return false;
+  return ::kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 }  // namespace detail
 
 class staged_directory {
  public:
+  static constexpr std::string_view mark = ".partial-";
+
   // errc::config if `target` exists and may not be replaced.
   staged_directory(const std::filesystem::path& target, bool overwrite) : target_(target), overwrite_(overwrite) {
     if (!target_.has_filename()) target_ = target_.parent_path();  // a trailing slash
@@ -77,8 +46,9 @@ class staged_directory {
     if (failure) detail::fail_file("create", parent(), failure.value());
     std::random_device random;
     for (;;) {
-      staging_ = parent() / ("." + target_.filename().string() + ".partial-" + std::to_string(random()));
-      if (::mkdir(staging_.c_str(), 0755) == 0) break;
+      staging_ = parent() / ("." + target_.filename().string() + std::string(mark) + std::to_string(::getpid()) + "-" +
+                             std::to_string(random()));
+      if (::mkdir(staging_.c_str(), 0700) == 0) break;
       if (errno != EEXIST) detail::fail_file("create", staging_, errno);
     }
   }
@@ -97,18 +67,22 @@ class staged_directory {
     out.sync();
   }
 
+  // Adds what reading checks (checksums.hpp); after the last file.
+  void write_checksums() const { write_text(checksums_name, checksums_of(staging_)); }
+
   void commit() {
     detail::sync_directory(staging_);
     // Linux can refuse to replace, or swap the old directory out, in the same instant.
     const unsigned flags = overwrite_ && std::filesystem::exists(target_) ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-    if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, target_.c_str(), flags) != 0) {
+    if (detail::files().rename(AT_FDCWD, staging_.c_str(), target_.c_str(), flags) != 0) {
       if (errno == EEXIST) refuse_existing();
       if (errno != EINVAL && errno != ENOSYS) detail::fail_file("rename to", target_, errno);
       // A file system without these flags.
       refuse_existing();
       std::error_code ignored;
       if (overwrite_) std::filesystem::remove_all(target_, ignored);
-      if (::rename(staging_.c_str(), target_.c_str()) != 0) detail::fail_file("rename to", target_, errno);
+      if (detail::files().rename(AT_FDCWD, staging_.c_str(), target_.c_str(), 0) != 0)
+        detail::fail_file("rename to", target_, errno);
     }
     detail::sync_directory(parent());
   }
@@ -129,6 +103,14 @@ class staged_directory {
   std::filesystem::path target_, staging_;
   bool overwrite_ = false;
 };
+
+// Removes what processes that are no more have left in `folder`.
+inline void remove_left_over(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (detail::is_left_over(entry.path().filename().string(), staged_directory::mark))
+      std::filesystem::remove_all(entry.path(), ignored);
+}
 
 }  // namespace loopback
 }  // namespace gradwire::inline v0

@@ -47,7 +47,7 @@ inline std::shared_ptr<model_weights> random_weights(const model_config& config,
 
 GRADWIRE_DECL frozen_model frozen_model::load(const model_options& options) {
   auto made = std::make_shared<state>();
-  made->name = options.model;
+  made->name = options.name.empty() ? options.model : options.name;
   if (options.model == "gradwire/tiny") {
     made->weights = detail::random_weights(tiny_config(), options.seed);
     made->tokenizer.emplace();
@@ -74,6 +74,10 @@ GRADWIRE_DECL const std::string& frozen_model::name() const { return state_->nam
 GRADWIRE_DECL const model_config& frozen_model::config() const { return state_->weights->layout.config; }
 GRADWIRE_DECL int frozen_model::threads() const { return static_cast<int>(state_->core->pool.size()); }
 GRADWIRE_DECL loopback::linear_algebra frozen_model::linear_algebra() const { return state_->core->kind; }
+GRADWIRE_DECL std::uint32_t frozen_model::checksum() const {
+  const buffer<float>& values = state_->weights->values;
+  return crc32c(values.data(), values.size() * sizeof(float));
+}
 GRADWIRE_DECL bool frozen_model::has_tokenizer() const { return state_->tokenizer.has_value(); }
 
 GRADWIRE_DECL const byte_tokenizer& frozen_model::tokenizer() const {
@@ -151,6 +155,7 @@ GRADWIRE_DECL std::vector<sample_result> frozen_model::sample(std::span<const sa
 }
 
 GRADWIRE_DECL frozen_model frozen_model::with_checkpoint(const std::filesystem::path& directory) const {
+  verify_checksums(directory, false);
   auto made = std::make_shared<state>(*state_);
   if (std::filesystem::exists(directory / "adapter_config.json")) {
     made->weights = detail::merge_adapter(directory, *state_->weights, state_->core->products);

@@ -11,7 +11,7 @@ namespace detail {
 inline std::string training_json(const training_summary& summary) {
   wire::json_writer out;
   out.begin_object();
-  out.key("format").string("gradwire-training-1");
+  out.key("format").string("gradwire-training-2");
   out.key("base_model").string(summary.base_model);
   out.key("lora_rank").integer(summary.lora.rank);
   out.key("lora_alpha").real(summary.lora.alpha);
@@ -21,6 +21,7 @@ inline std::string training_json(const training_summary& summary) {
   out.key("lora_seed").string(std::to_string(summary.lora.seed));
   out.key("optimizer").boolean(summary.has_optimizer);
   out.key("step").integer(summary.step);
+  out.key("saved_by").string(summary.saved_by);
   out.end_object();
   return std::move(out).take();
 }
@@ -56,10 +57,11 @@ inline std::string adapter_json(const training_summary& summary) {
 
 GRADWIRE_DECL training_summary training_model::describe(const std::filesystem::path& directory) {
   training_summary summary;
+  verify_checksums(directory, std::filesystem::exists(directory / "training.json"));
   if (const std::optional<std::string> text = read_text_if_there(directory / "training.json")) {
     const wire::json_document json(*text);
     const json_members members(json, json.root());
-    if (const std::string format = members.text("format", ""); format != "gradwire-training-1")
+    if (const std::string format = members.text("format", ""); format != "gradwire-training-2")
       throw error(errc::config, directory.string() + " holds a training state of the unknown format '" + format + "'");
     summary.base_model = members.text("base_model", "");
     summary.lora.rank = members.number<std::int32_t>("lora_rank", 0);
@@ -71,6 +73,7 @@ GRADWIRE_DECL training_summary training_model::describe(const std::filesystem::p
     std::from_chars(seed.data(), seed.data() + seed.size(), summary.lora.seed);
     summary.has_optimizer = members.flag("optimizer", false);
     summary.step = members.number<std::int64_t>("step", 0);
+    summary.saved_by = members.text("saved_by", "");
   } else if (const std::optional<std::string> adapter = read_text_if_there(directory / "adapter_config.json")) {
     const wire::json_document json(*adapter);  // PEFT's own
     const json_members members(json, json.root());
@@ -94,8 +97,9 @@ GRADWIRE_DECL training_summary training_model::describe(const std::filesystem::p
 GRADWIRE_DECL void training_model::save(const std::filesystem::path& directory, const save_options& options) const {
   state& s = *state_;
   const std::lock_guard lock(s.busy);
+  s.require_finite(options.optimizer);
   staged_directory staged(directory, options.overwrite);
-  const training_summary summary{s.base.name(), s.lora, options.optimizer, s.step};
+  const training_summary summary{s.base.name(), s.lora, options.optimizer, s.step, options.saved_by};
   if (s.full()) {
     const auto& origin = *s.base.state_;
     detail::write_weights(staged, *s.weights, origin.tokenizer ? &*origin.tokenizer : nullptr, origin.source);
@@ -114,6 +118,7 @@ GRADWIRE_DECL void training_model::save(const std::filesystem::path& directory, 
       }
     write_safetensors(staged.file("optimizer.safetensors"), moments);
   }
+  staged.write_checksums();
   staged.commit();
 }
 
@@ -145,6 +150,33 @@ GRADWIRE_DECL void training_model::load(const std::filesystem::path& directory, 
   s.second_moment = std::move(second);
   s.step = with_optimizer ? summary.step : 0;
   s.drop_gradient();
+  s.merge();
+}
+
+GRADWIRE_DECL void training_model::with_arrays(const std::function<void(const training_arrays&)>& f) const {
+  state& s = *state_;
+  const std::lock_guard lock(s.busy);
+  s.require_finite(true);
+  training_arrays all{s.step, {s.values(), s.size}, {s.first_moment.data(), s.size}, {s.second_moment.data(), s.size}};
+  if (s.has_gradient) all.gradient = {s.gradient.data(), s.size};
+  f(all);
+}
+
+GRADWIRE_DECL void training_model::restore(const training_arrays& from) {
+  state& s = *state_;
+  const std::lock_guard lock(s.busy);
+  for (const std::size_t each : {from.values.size(), from.first_moment.size(), from.second_moment.size(),
+                                 from.gradient.empty() ? s.size : from.gradient.size()})
+    if (each != s.size)
+      throw error(errc::config,
+                  "the state has " + std::to_string(each) + " values, this model has " + std::to_string(s.size));
+  s.own_weights();
+  std::copy(from.values.begin(), from.values.end(), s.values());
+  std::copy(from.first_moment.begin(), from.first_moment.end(), s.first_moment.data());
+  std::copy(from.second_moment.begin(), from.second_moment.end(), s.second_moment.data());
+  std::copy(from.gradient.begin(), from.gradient.end(), s.gradient.data());
+  s.has_gradient = !from.gradient.empty();
+  s.step = from.step;
   s.merge();
 }
 

@@ -2,9 +2,13 @@
 // What a training_model owns: trained values, their gradient, Adam's moments, and the weights that the decoder runs on.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gradwire/loopback/compute/random.hpp>
@@ -67,6 +71,28 @@ struct training_model::state {
   }
 
   void drop_gradient() { has_gradient = false; }
+
+  // errc::data naming the first value that is not finite: such a state must not replace a good one.
+  void require_finite(bool with_moments) {
+    const std::pair<const char*, const float*> arrays[] = {{"", values()},
+                                                           {"Adam's first moment of ", first_moment.data()},
+                                                           {"Adam's second moment of ", second_moment.data()}};
+    for (const auto& [what, data] : std::span(arrays).first(with_moments ? 3 : 1)) {
+      const auto* bad = std::find_if(data, data + size, [](float value) { return !std::isfinite(value); });
+      if (bad == data + size) continue;
+      const auto at = static_cast<std::size_t>(bad - data);
+      for (const tensor_entry& tensor : trained)
+        if (at >= tensor.offset && at < tensor.offset + tensor.size) {
+          error_details details;
+          details.column = tensor.name;
+          details.value = std::to_string(*bad);
+          throw error(errc::data,
+                      "not saved: " + (what + tensor.name) + "[" + std::to_string(at - tensor.offset) + "] is " +
+                          details.value + "; load the last good state",
+                      std::move(details));
+        }
+    }
+  }
 };
 
 }  // namespace loopback

@@ -48,9 +48,12 @@ struct prepared_batch {
 // The tokens of a model input, which must be text of 1 to `context` tokens that the model knows.
 inline wire::array<std::int32_t> text_tokens(const std::vector<wire::chunk>& chunks, const model_config& config,
                                              const std::vector<std::string>& place) {
-  for (const auto& chunk : chunks)
-    if (!std::holds_alternative<wire::encoded_text>(chunk))
-      invalid(place, "value_error", "the embedded trainer's models read text only; image and audio chunks are refused");
+  for (std::size_t part = 0; part < chunks.size(); ++part) {
+    if (std::holds_alternative<wire::encoded_text>(chunks[part])) continue;
+    auto there = place;
+    there.insert(there.end(), {"chunks", std::to_string(part)});
+    invalid(there, "value_error", "the embedded trainer's models read text only; images and audio are refused");
+  }
   wire::array<std::int32_t> tokens;
   if (chunks.size() == 1) {
     tokens = std::get<wire::encoded_text>(chunks[0]).tokens;

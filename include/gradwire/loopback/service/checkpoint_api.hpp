@@ -8,6 +8,13 @@ namespace gradwire::inline v0 {
 namespace loopback {
 namespace detail {
 
+inline std::optional<std::int64_t> expiry_after(std::optional<std::int64_t> seconds) {
+  if (!seconds) return {};
+  constexpr std::int64_t ten_years = std::int64_t{10} * 366 * 24 * 3600;
+  if (*seconds < 1 || *seconds > ten_years) invalid({"ttl_seconds"}, "value_error", "must be 1 second to 10 years");
+  return static_cast<std::int64_t>(std::time(nullptr)) + *seconds;
+}
+
 inline std::string checkpoint_name(model_entry& entry, const std::optional<std::string>& given) {
   if (!given) {
     char text[32];
@@ -22,11 +29,27 @@ inline std::string checkpoint_name(model_entry& entry, const std::optional<std::
   return *given;
 }
 
-// compute thread. Answers 409 where something of that name is, unless it may be replaced.
+// Names the request that a checkpoint was saved by, to know it again when it comes once more after a crash.
+inline std::string saved_by(const call& request, std::optional<std::int64_t> seq_id) {
+  return std::to_string(seq_id.value_or(-1)) + " " + std::to_string(service::fingerprint(request).hash);
+}
+
+inline bool was_saved_by(const std::filesystem::path& folder, const std::string& request) {
+  try {
+    return training_model::describe(folder).saved_by == request;
+  } catch (const error&) {
+    return false;  // damaged, or not ours
+  }
+}
+
+// compute thread. Answers 409 where something of that name is, unless it may be replaced, or was saved by this very
+// request before the trainer was restarted.
 inline void save_model(service& it, const model_entry& model, wire::checkpoint_kind kind, const std::string& name,
                        const save_options& options) {
   model.check_ready();
-  if (!options.overwrite && it.store.exists(model.id, kind, name))
+  const auto seen = it.store.exists(model.id, kind, name);
+  if (seen && it.state && was_saved_by(it.store.place(model.id, kind, name), options.saved_by)) return;
+  if (seen && !options.overwrite)
     throw refusal{409, "Checkpoint '" + name + "' already exists for " + model.id + "; choose another name" +
                            (kind == wire::checkpoint_kind::training ? ", or set overwrite" : "")};
   const auto folder = it.store.place(model.id, kind, name);
@@ -34,35 +57,41 @@ inline void save_model(service& it, const model_entry& model, wire::checkpoint_k
     model.trained->save(folder, options);
   else
     model.frozen->save(folder, options);
-  std::error_code ignored;
-  std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
 }
 
 inline http_response save_weights(service& it, call& request) {
   const auto given = parse<wire::save_weights_request>(request);
   const auto entry = it.model(given.model_id);
   const std::string name = checkpoint_name(*entry, given.path);
-  return it.submit(request, entry, given.seq_id, [&it, entry, name, overwrite = given.overwrite.value_or(false)] {
+  const save_options how{
+      .optimizer = true, .overwrite = given.overwrite.value_or(false), .saved_by = saved_by(request, given.seq_id)};
+  const checkpoint_notes notes{.expires_at = expiry_after(given.ttl_seconds), .user_metadata = given.user_metadata};
+  const auto save = [&it, entry, name, how, notes] {
     it.count(counter::save_weights);
     const auto kind = wire::checkpoint_kind::training;
-    save_model(it, *entry, kind, name, {.optimizer = true, .overwrite = overwrite});
+    save_model(it, *entry, kind, name, how);
+    it.store.note(entry->id, kind, name, notes);
     return finished{.result =
                         wire::to_json(wire::save_weights_reply{.path = wire::to_string({entry->id, kind, name})})};
-  });
+  };
+  return it.submit(request, entry, given.seq_id, save, keeping::checkpoint);
 }
 
 inline http_response load_weights_into(service& it, call& request, const wire::load_weights_request& given,
                                        const std::filesystem::path& folder) {
   const auto entry = it.model(*given.model_id);
-  return it.submit(request, entry, given.seq_id, [&it, entry, folder, given] {
-    it.count(counter::load_weights);
-    entry->check_ready();
-    if (entry->trained)
-      entry->trained->load(folder, given.optimizer);
-    else
-      entry->frozen = it.base.with_checkpoint(folder);
-    return finished{.result = wire::to_json(wire::load_weights_reply{.path = given.path, .model_id = entry->id})};
-  });
+  return it.submit(
+      request, entry, given.seq_id,
+      [&it, entry, folder, given] {
+        it.count(counter::load_weights);
+        entry->check_ready();
+        if (entry->trained)
+          entry->trained->load(folder, given.optimizer);
+        else
+          entry->frozen = it.base.with_checkpoint(entry->frozen_from = folder);
+        return finished{.result = wire::to_json(wire::load_weights_reply{.path = given.path, .model_id = entry->id})};
+      },
+      keeping::loading);
 }
 
 // A new model from a checkpoint, with the checkpoint's own rank.
@@ -78,7 +107,7 @@ inline http_response create_by_loading(service& it, call& request, const wire::l
     auto entry = add_model(it, *given.session_id, *given.model_seq_id);
     entry->lora = summary.lora;
     entry->user_metadata = given.user_metadata;
-    return it.enqueue([&it, entry, folder, given] {
+    return it.enqueue(entry, -1, service::fingerprint(request), keeping::creation, [&it, entry, folder, given] {
       it.count(counter::load_weights);
       training_model made(it.base, entry->lora);
       made.load(folder, given.optimizer);
@@ -118,6 +147,7 @@ inline wire::training_run describe_run(const service& it, const model_entry& ent
                          .user_metadata = entry.user_metadata};
   if (entry.lora.rank > 0) run.lora_rank = entry.lora.rank;
   for (auto& checkpoint : it.store.list(entry.id)) {
+    if (checkpoint.checkpoint_type == "external") continue;
     auto& last = checkpoint.checkpoint_type == "training" ? run.last_checkpoint : run.last_sampler_checkpoint;
     if (!last || last->time <= checkpoint.time) last = std::move(checkpoint);
   }
@@ -183,11 +213,12 @@ inline http_response list_checkpoints(service& it, call& request) {
 
 inline http_response delete_checkpoint(service& it, call& request) {
   const auto& arguments = request.arguments;
-  const auto kind = arguments.at(1) == "weights"           ? wire::checkpoint_kind::training
-                    : arguments.at(1) == "sampler_weights" ? wire::checkpoint_kind::sampler
-                                                           : wire::checkpoint_kind::unknown;
+  const auto kind = arguments.at(1) == "weights"            ? wire::checkpoint_kind::training
+                    : arguments.at(1) == "sampler_weights"  ? wire::checkpoint_kind::sampler
+                    : arguments.at(1) == "external_weights" ? wire::checkpoint_kind::external
+                                                            : wire::checkpoint_kind::unknown;
   if (kind == wire::checkpoint_kind::unknown)
-    throw refusal{400, "a checkpoint id is weights/<name> or sampler_weights/<name>"};
+    throw refusal{400, "a checkpoint id is weights/<name>, sampler_weights/<name> or external_weights/<name>"};
   if (!it.store.remove(arguments.at(0), kind, arguments.at(2))) throw refusal{404, "Checkpoint not found"};
   return {204, {}, {}};
 }

@@ -17,6 +17,8 @@
 #include <vector>
 
 #include <gradwire/error.hpp>
+#include <gradwire/loopback/files/staged_directory.hpp>
+#include <gradwire/loopback/service/checkpoint_notes.hpp>
 #include <gradwire/loopback/service/reply.hpp>
 #include <gradwire/wire/messages_checkpoint.hpp>
 #include <gradwire/wire/path.hpp>
@@ -54,11 +56,14 @@ class checkpoint_store {
       root = name;
     } else {
       std::filesystem::create_directories(std::filesystem::absolute(root).parent_path(), problem);
-      make_folder(root);
+      if (!std::filesystem::is_directory(root, problem)) make_folder(root);
     }
     root_ = std::filesystem::canonical(root, problem);
     if (problem || !std::filesystem::is_directory(root_))
       throw error(errc::config, "the checkpoints folder '" + root.string() + "' is not a folder that can be used");
+    for (const auto& run : runs())
+      for (const auto kind : {wire::checkpoint_kind::training, wire::checkpoint_kind::sampler})
+        remove_left_over(root_ / run / wire::path_segment(kind));
   }
   ~checkpoint_store() {
     std::error_code ignored;
@@ -105,13 +110,24 @@ class checkpoint_store {
       std::error_code problem;
       if (!std::filesystem::is_directory(std::filesystem::symlink_status(at, problem))) return false;
     }
-    return true;
+    if (!read_notes(at).expired(std::time(nullptr))) return true;
+    discard(at);
+    return false;
   }
 
   bool remove(const std::string& run, wire::checkpoint_kind kind, const std::string& name) const {
     if (!is_run_name(run) || !wire::is_checkpoint_name(name) || !exists(run, kind, name)) return false;
-    std::error_code problem;
-    return std::filesystem::remove_all(root_ / run / wire::path_segment(kind) / name, problem) > 0 && !problem;
+    return discard(root_ / run / wire::path_segment(kind) / name);
+  }
+
+  // What was said about a checkpoint that has just been saved; what was said about the one before it goes.
+  void note(const std::string& run, wire::checkpoint_kind kind, const std::string& name,
+            const checkpoint_notes& notes) const {
+    const path folder = root_ / run / wire::path_segment(kind) / name;
+    if (notes.expires_at || notes.user_metadata)
+      write_notes(folder, notes);
+    else
+      remove_notes(folder);
   }
 
   std::vector<std::string> runs() const {
@@ -126,29 +142,38 @@ class checkpoint_store {
   std::vector<wire::checkpoint_info> list(const std::string& run) const {
     std::vector<wire::checkpoint_info> found;
     if (!is_run_name(run)) return found;
-    for (const auto kind : {wire::checkpoint_kind::training, wire::checkpoint_kind::sampler}) {
+    for (const auto kind :
+         {wire::checkpoint_kind::training, wire::checkpoint_kind::sampler, wire::checkpoint_kind::external}) {
       std::error_code problem;
       for (const auto& entry : std::filesystem::directory_iterator(root_ / run / wire::path_segment(kind), problem)) {
         const std::string name = entry.path().filename().string();
-        if (wire::is_checkpoint_name(name) && entry.is_directory() && !entry.is_symlink())
-          found.push_back(describe(run, kind, name));
+        if (wire::is_checkpoint_name(name) && exists(run, kind, name)) found.push_back(describe(run, kind, name));
       }
     }
     return found;
   }
 
  private:
+  // A new one is durable: what is saved below it must be found again.
   static void make_folder(const path& at) {
-    if (::mkdir(at.c_str(), 0700) == 0) return;
+    if (::mkdir(at.c_str(), 0700) == 0) return sync_directory(at.has_parent_path() ? at.parent_path() : ".");
     std::error_code problem;
-    if (errno != EEXIST || !std::filesystem::is_directory(at, problem))
-      throw error(errc::config, "the folder '" + at.string() + "' cannot be made");
+    if (errno != EEXIST || !std::filesystem::is_directory(std::filesystem::symlink_status(at, problem)))
+      throw error(errc::config, "the folder '" + at.string() + "' cannot be made, or is a link");
   }
 
   static bool has_checkpoints(const path& run) {
     std::error_code problem;
     return std::filesystem::exists(run / "weights", problem) ||
-           std::filesystem::exists(run / "sampler_weights", problem);
+           std::filesystem::exists(run / "sampler_weights", problem) ||
+           std::filesystem::exists(run / "external_weights", problem);
+  }
+
+  static bool discard(const path& checkpoint) {
+    std::error_code problem;
+    const bool gone = std::filesystem::remove_all(checkpoint, problem) > 0 && !problem;
+    if (gone) remove_notes(checkpoint);
+    return gone;
   }
 
   wire::checkpoint_info describe(const std::string& run, wire::checkpoint_kind kind, const std::string& name) const {
@@ -159,11 +184,16 @@ class checkpoint_store {
       if (file.is_regular_file()) bytes += static_cast<std::int64_t>(file.file_size());
     struct ::stat info {};
     const std::time_t when = ::stat(folder.c_str(), &info) == 0 ? info.st_mtime : 0;
+    const checkpoint_notes notes = read_notes(folder);
+    constexpr const char* types[] = {"", "training", "sampler", "external"};
     return {.checkpoint_id = std::string(wire::path_segment(kind)) + "/" + name,
-            .checkpoint_type = kind == wire::checkpoint_kind::training ? "training" : "sampler",
+            .checkpoint_type = types[static_cast<unsigned>(kind)],
             .time = iso_time(when),
             .tinker_path = wire::to_string({run, kind, name}),
-            .size_bytes = bytes};
+            .size_bytes = bytes,
+            .is_public = notes.is_public,
+            .expires_at = notes.expires_at ? std::optional(iso_time(*notes.expires_at)) : std::nullopt,
+            .user_metadata = notes.user_metadata};
   }
 
   path root_;

@@ -28,10 +28,21 @@ struct finished {
 
 class future_table {
  public:
+  // Ids begin with `prefix`, another one for each start of the server: an id from before is unknown, not another's.
+  explicit future_table(std::string prefix) : prefix_(std::move(prefix)) {}
+
   std::string create() {
-    std::string id = std::to_string(++last_);
+    std::string id = prefix_ + std::to_string(++last_);
     futures_.emplace(id, record{});
     return id;
+  }
+
+  // One that was made before a restart, with its outcome.
+  void restore(const std::string& id, finished outcome) {
+    record made;
+    made.outcome = std::move(outcome);
+    made.done = true;
+    futures_.insert_or_assign(id, std::move(made));
   }
 
   void finish(const std::string& id, finished outcome) {
@@ -117,6 +128,7 @@ class future_table {
     }
   }
 
+  const std::string prefix_;
   std::map<std::string, record> futures_;
   std::deque<std::pair<std::string, std::size_t>> kept_;
   std::size_t kept_bytes_ = 0;

@@ -4,6 +4,7 @@
 
 #include <zstd.h>
 
+#include <gradwire/loopback/service/access_api.hpp>
 #include <gradwire/loopback/service/checkpoint_api.hpp>
 #include <gradwire/loopback/service/sampling_api.hpp>
 #include <gradwire/loopback/service/session_api.hpp>
@@ -48,7 +49,8 @@ inline http_response debug_counters(service& it, call&) {
 struct route {
   std::string_view method;
   std::string_view path;                               // after /api/v1/; a * is one segment
-  http_response (*answer)(service&, call&) = nullptr;  // nullptr: retrieve_future
+  http_response (*answer)(service&, call&) = nullptr;  // nullptr: …
+  void (*answer_later)(service&, call&) = nullptr;     // … this one, which may keep the call
 };
 
 inline constexpr route routes[] = {
@@ -74,13 +76,24 @@ inline constexpr route routes[] = {
     {"POST", "weights_info", weights_info},
     {"POST", "create_sampling_session", create_sampling_session},
     {"POST", "asample", sample},
-    {"POST", "retrieve_future", nullptr},
+    {"POST", "retrieve_future", nullptr, retrieve_future},
+    {"POST", "retrieve_futures", nullptr, retrieve_futures},
+    {"POST", "join_sampling_session", join_sampling_session},
     {"POST", "cancel_future", cancel_future},
     {"GET", "samplers/*", get_sampler},
     {"GET", "training_runs", list_training_runs},
     {"GET", "training_runs/*", get_training_run},
     {"GET", "training_runs/*/checkpoints", list_run_checkpoints},
     {"DELETE", "training_runs/*/checkpoints/*/*", delete_checkpoint},
+    {"POST", "training_runs/*/checkpoints/*/*/publish", publish_checkpoint},
+    {"DELETE", "training_runs/*/checkpoints/*/*/publish", unpublish_checkpoint},
+    {"PUT", "training_runs/*/checkpoints/*/*/ttl", set_checkpoint_ttl},
+    {"GET", "training_runs/*/checkpoints/*/*/archive", checkpoint_archive},
+    {"GET", "training_runs/*/checkpoints/*/*/external_weights_urls", external_weights_urls},
+    {"GET", "downloads/*/*", fetch_download},
+    {"POST", "save_weights_external", save_weights_external},
+    {"POST", "copy_weights", copy_weights},
+    {"POST", "create_custom_loss", create_custom_loss},
     {"GET", "checkpoints", list_checkpoints},
     {"GET", "debug/counters", debug_counters},
 };
@@ -140,6 +153,20 @@ inline void check_token(const service& it, const http_request& request) {
   if (!same_token(given, it.options.token)) throw refusal{403, "Invalid API key"};
 }
 
+// Before the body of a request is read: what has no right to be here takes no memory either. The tickets of downloads
+// are secrets themselves.
+inline std::optional<http_response> refuse_stranger(const service& it, const http_request& head) {
+  const std::string_view target = head.target;
+  const bool is_for_all =
+      head.method == "GET" && (target == "/api/v1/healthz" || target.starts_with("/api/v1/downloads/"));
+  try {
+    if (!is_for_all) check_token(it, head);
+    return std::nullopt;
+  } catch (const refusal& refused) {
+    return detail_reply(refused.status, refused.sentence);
+  }
+}
+
 inline std::string unpacked(std::string_view body, std::size_t limit) {
   const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
   std::string whole;
@@ -188,14 +215,20 @@ inline const route* find_route(call& request) {
 inline void handle(service& it, call& request) {
   it.http.wait(nullptr);
   const route* found = find_route(request);
-  if (found->answer != health) check_token(it, request.request);
+  if (found->answer != health && found->answer != fetch_download) check_token(it, request.request);
   read_encoding(it, request.request);
-  if (found->answer == nullptr) return retrieve_future(it, request);
-  request.respond(found->answer(it, request));
+  if (found->answer == nullptr) return found->answer_later(it, request);
+  auto reply = found->answer(it, request);
+  request.respond(std::move(reply));
+  crash_point("answered");
 }
 
 // Every way a request can end without an answer of its own ends here.
-inline void serve(service& it, http_request request, http_server::responder respond) {
+inline void serve(service& it, http_request request, http_server::responder to) {
+  const auto respond = [to = std::move(to), boot_id = it.boot_id](http_response reply) {
+    reply.headers.push_back({"X-Trainer-Boot", boot_id});
+    to(std::move(reply));
+  };
   call given{.request = std::move(request), .arguments = {}, .respond = respond};
   try {
     handle(it, given);

@@ -7,6 +7,8 @@
 
 #include <gradwire/loopback/service/batch.hpp>
 #include <gradwire/loopback/service/checkpoint_api.hpp>
+#include <gradwire/loopback/service/no_op.hpp>
+#include <gradwire/loopback/service/prompt_alternatives.hpp>
 
 namespace gradwire::inline v0 {
 namespace loopback {
@@ -84,28 +86,33 @@ inline void put_old_weights_away(service& it) {
 inline http_response save_weights_for_sampler(service& it, call& request) {
   const auto given = parse<wire::save_weights_for_sampler_request>(request);
   const auto entry = it.model(given.model_id);
+  if (given.kind.value_or("snapshot") != "snapshot")
+    invalid({"kind"}, "literal_error", "the embedded trainer's sampler weights are a 'snapshot'");
+  const checkpoint_notes notes{.expires_at = expiry_after(given.ttl_seconds), .user_metadata = given.user_metadata};
   std::shared_ptr<sampler_entry> sampler;
   if (given.sampling_session_seq_id)
     sampler = add_sampler(it, entry->session_id, *given.sampling_session_seq_id, {},
                           entry->id + "/" + std::to_string(given.seq_id.value_or(-1)));
   std::optional<std::string> name;
   if (given.path || !sampler) name = checkpoint_name(*entry, given.path);
-  return it.submit(request, entry, given.seq_id, [&it, entry, sampler, name] {
-    it.count(counter::save_weights_for_sampler);
-    wire::save_weights_for_sampler_reply reply;
-    const auto kind = wire::checkpoint_kind::sampler;
-    if (name) {
-      save_model(it, *entry, kind, *name, {.optimizer = false});
-      reply.path = wire::to_string({entry->id, kind, *name});
-    }
-    if (sampler) {
-      sampler->weights = entry->weights();
-      it.loaded.push_back(sampler);
-      put_old_weights_away(it);
-      reply.sampling_session_id = sampler->id;
-    }
-    return finished{.result = wire::to_json(reply)};
-  });
+  return it.submit(request, entry, given.seq_id,
+                   [&it, entry, sampler, name, notes, by = saved_by(request, given.seq_id)] {
+                     it.count(counter::save_weights_for_sampler);
+                     wire::save_weights_for_sampler_reply reply;
+                     const auto kind = wire::checkpoint_kind::sampler;
+                     if (name) {
+                       save_model(it, *entry, kind, *name, {.optimizer = false, .saved_by = by});
+                       it.store.note(entry->id, kind, *name, notes);
+                       reply.path = wire::to_string({entry->id, kind, *name});
+                     }
+                     if (sampler) {
+                       sampler->weights = entry->weights();
+                       it.loaded.push_back(sampler);
+                       put_old_weights_away(it);
+                       reply.sampling_session_id = sampler->id;
+                     }
+                     return finished{.result = wire::to_json(reply)};
+                   });
 }
 
 inline std::size_t up_to(std::int64_t value, std::size_t most, const char* name, std::int64_t least = 0) {
@@ -180,11 +187,10 @@ inline http_response sample(service& it, call& request) {
   } else {
     invalid({"sampling_session_id"}, "missing", "Field required");
   }
-  const auto& config = it.base.config();
+  const auto& config = it.limits;
   sample_job job{.sampler = sampler, .prompt = text_tokens(given.prompt.chunks, config, {"prompt"})};
   job.options = read_options(given, job.prompt.size(), config);
-  if (given.prompt_alt_tokens_k.value_or(0) != 0)
-    invalid({"prompt_alt_tokens_k"}, "value_error", "the embedded trainer draws no alternative prompt tokens");
+  job.prompt_alternatives = read_alternatives(given, job.prompt.size(), config);
   if (given.prompt_logprobs_last_n)
     job.prompt_logprobs_last_n = up_to(*given.prompt_logprobs_last_n, job.prompt.size(), "prompt_logprobs_last_n", 1);
   if (given.target_prompt_logprobs) {
@@ -195,6 +201,8 @@ inline http_response sample(service& it, call& request) {
       it.once(request, sampler->sequence, given.sampling_session_id ? given.seq_id : std::nullopt, [&] {
         job.request_id = it.futures.create();
         std::string request_id = job.request_id;
+        constexpr std::int64_t numbers_of_a_client = 1'000'000'000;
+        it.completions.expect(sampler->id, given.seq_id.value_or(0) / numbers_of_a_client, request_id);
         it.compute.submit(std::move(job));
         return request_id;
       });
@@ -246,11 +254,13 @@ inline wire::sample_reply to_reply(const sample_job& job, sample_result result, 
     auto logprobs = weights.forward(std::span(&scored, 1));
     reply.target_prompt_logprobs = wire::tensor(wire::array<float>(std::move(logprobs.at(0))), job.targets->shape());
   }
+  if (job.prompt_alternatives > 0) reply.prompt_alt_tokens = draw_alternatives(job, weights);
   return reply;
 }
 
 // compute thread. All the jobs have one sampler.
 inline void run_sample_jobs(service& it, std::vector<sample_job>& jobs) {
+  if (it.options.no_op) return run_no_op_samples(it, jobs);
   const auto run = [&](std::span<const sample_job> some) {
     const frozen_model& weights = weights_of(it, some.front().sampler);
     std::vector<sample_request> requests;

@@ -10,9 +10,12 @@ namespace detail {
 
 inline http_response health(service&, call&) { return message_reply(wire::health_reply{}); }
 
-inline http_response client_config(service&, call&) {
-  return message_reply(wire::client_config_reply{
-      .parallel_fwdbwd_chunks = false, .create_model_via_load_weights = true, .server = "gradwire"});
+inline http_response client_config(service& it, call&) {
+  constexpr const char* sequences[] = {"dedupe", "strict", "none"};
+  return message_reply(wire::client_config_reply{.parallel_fwdbwd_chunks = false,
+                                                 .create_model_via_load_weights = true,
+                                                 .server = "gradwire",
+                                                 .sequence = sequences[static_cast<unsigned>(it.options.sequence)]});
 }
 
 inline http_response dynamic_config(service&, call&) { return json_reply(R"({"refresh_interval_sec":300})"); }
@@ -20,7 +23,7 @@ inline http_response telemetry(service&, call&) { return json_reply(R"({"status"
 
 inline http_response capabilities(service& it, call&) {
   return message_reply(wire::server_capabilities_reply{{{.model_name = it.base.name(),
-                                                         .max_context_length = it.base.config().max_position_embeddings,
+                                                         .max_context_length = it.limits.max_position_embeddings,
                                                          .trainable = true,
                                                          .sampleable = true}}});
 }
@@ -28,21 +31,28 @@ inline http_response capabilities(service& it, call&) {
 inline http_response create_session(service& it, call& request) {
   auto given = parse<wire::create_session_request>(request);
   const std::string id = "session-" + random_hex();
+  if (it.state) it.state->write_session(id);
   it.sessions.emplace(id, session_entry{.id = id, .user_metadata = std::move(given.user_metadata)});
   return message_reply(wire::create_session_reply{.session_id = id});
 }
 
 inline http_response heartbeat(service& it, call& request) {
   it.session(parse<wire::session_heartbeat_request>(request).session_id);
-  return message_reply(wire::session_heartbeat_reply{});
+  wire::json_writer out;
+  out.begin_object();
+  out.key("type").string("session_heartbeat");
+  out.key("boot_id").string(it.boot_id);
+  out.end_object();
+  return json_reply(std::move(out).take());
 }
 
 inline void forget_model(service& it, const std::string& id) {
   const auto found = it.models.find(id);
   if (found == it.models.end()) return;
-  it.compute.submit([entry = found->second] {  // after what is queued for it
+  it.compute.submit([&it, entry = found->second] {  // after what is queued for it
     entry->trained.reset();
     entry->frozen.reset();
+    if (it.state) it.state->remove(entry->id);
   });
   it.models.erase(found);
 }
@@ -56,6 +66,7 @@ inline http_response finish_session(service& it, call& request) {
   for (const auto& [id, entry] : it.models)
     if (entry->session_id == found->first) ids.push_back(id);
   for (const auto& id : ids) forget_model(it, id);
+  if (it.state) it.state->remove_session(found->first);
   std::erase_if(it.samplers, [&](const auto& item) { return item.second->session_id == found->first; });
   return json_reply("{}");
 }
@@ -111,6 +122,8 @@ inline std::shared_ptr<model_entry> add_model(service& it, const std::string& se
   entry->id = session_id + ":train:" + std::to_string(model_seq_id);
   entry->session_id = session_id;
   entry->created = entry->last_request = iso_time(std::time(nullptr));
+  entry->creation_number = model_seq_id;
+  entry->models_made = it.models_made;
   if (!it.models.emplace(entry->id, entry).second)
     throw refusal{409, "Model " + entry->id + " exists; model_seq_id counts up within a session"};
   return entry;
@@ -128,12 +141,12 @@ inline http_response create_model(service& it, call& request) {
     entry->lora = lora;
     entry->base_only = given.base_only.value_or(false);
     entry->user_metadata = given.user_metadata;
-    return it.enqueue([&it, entry] {
+    return it.enqueue(entry, -1, service::fingerprint(request), keeping::creation, [&it, entry] {
       it.count(counter::create_model);
       if (entry->base_only)
         entry->frozen = it.base;
       else
-        entry->trained.emplace(it.base, entry->lora);
+        entry->trained.emplace(it.base, it.trained_shape(entry->lora));
       return finished{.result = wire::to_json(wire::create_model_reply{.model_id = entry->id})};
     });
   });

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <gradwire/loopback/service/batch.hpp>
+#include <gradwire/loopback/service/no_op.hpp>
 #include <gradwire/loopback/service/service.hpp>
 #include <gradwire/wire/protobuf.hpp>
 
@@ -40,7 +41,7 @@ inline example_logprobs run_model(model_entry& model, const prepared_batch& batc
 inline finished run_batch(service& it, model_entry& model, const prepared_batch& batch) {
   it.count(batch.forward_only ? counter::forward : counter::forward_backward);
   std::vector<double> losses;
-  auto logprobs = run_model(model, batch, losses);
+  auto logprobs = it.options.no_op ? no_op_logprobs(batch) : run_model(model, batch, losses);
   wire::forward_backward_reply reply{.loss_fn_output_type = "scalar"};
   reply.loss_fn_outputs.reserve(logprobs.size());
   for (std::size_t i = 0; i < logprobs.size(); ++i)
@@ -60,7 +61,7 @@ inline http_response forward_backward(service& it, call& request) {
   const std::string_view path = std::string_view(request.request.target).substr(0, request.request.target.find('?'));
   if (path.size() >= forward.size() && path.substr(path.size() - forward.size()) == forward) given.forward_only = true;
   const auto entry = it.model(given.model_id);
-  auto batch = std::make_shared<const prepared_batch>(prepare(given, it.base.config()));
+  auto batch = std::make_shared<const prepared_batch>(prepare(given, it.limits));
   return it.submit(request, entry, given.seq_id, [&it, entry, batch] { return run_batch(it, *entry, *batch); });
 }
 
@@ -81,6 +82,10 @@ inline finished run_optim_step(service& it, model_entry& model, const wire::adam
   model.check_ready();
   if (!model.trained) throw refusal{400, "this model was created with base_only: it cannot be trained"};
   it.count(counter::optim_step);
+  if (it.options.no_op) {
+    const wire::optim_step_reply reply{{{"grad_norm", 0.0}, {"step", static_cast<double>(++model.no_op_steps)}}};
+    return {.result = wire::to_json(reply)};
+  }
   const auto done = model.trained->optim_step({.learning_rate = given.learning_rate,
                                                .beta1 = given.beta1,
                                                .beta2 = given.beta2,

@@ -30,6 +30,7 @@ struct kto {
 };
 
 struct vanilla_kto {
+  using breaks_contract = broken<breaks<rule::chunk_invariance, "a gradient passes through the batch's mean of u">>;
   double beta = 0.1;  // β, inverse temperature of the reward, per nat of the summed log ratio
 
   constexpr auto operator()() const {

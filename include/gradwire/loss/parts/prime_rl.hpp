@@ -21,7 +21,8 @@ constexpr auto trust_region_objective(const Keep& keep, const A& signal, double 
   using namespace fields;
   const auto r = let<"ratio">(ratio(logprobs, sampler_logprobs));
   const auto mismatch = make_node<k3_op>(logprobs - sampler_logprobs);
-  const auto loss = token_mean(kl_tau * squared_log_ratio(logprobs, sampler_logprobs) - kept(keep, signal * r));
+  const auto loss =
+      token_mean(kl_tau * squared_log_ratio(logprobs, sampler_logprobs) - kept(keep, ratio_gain(r, signal)));
   return objective_with(loss, metric<"masked_mismatch_kl">(mean_over_all_tokens_where(mismatch, !keep)),
                         metric<"unmasked_mismatch_kl">(mean_over_all_tokens_where(mismatch, keep)),
                         metric<"is_masked">(token_mean(as_expression(!keep))), ratio_metrics(r), more...);

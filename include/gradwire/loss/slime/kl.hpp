@@ -18,7 +18,8 @@ namespace slime {
 
 template <auto Term, auto Reduce = sequence_mean_sum>
 struct kl_loss {
-  constexpr auto operator()() const { return Reduce(Term(fields::logprobs, fields::ref_logprobs)); }
+  static constexpr auto term() { return Term(fields::logprobs, fields::ref_logprobs); }
+  constexpr auto operator()() const { return Reduce(term()); }
 };
 inline constexpr auto k1_term = [](auto p, auto q) { return allow<lint::k1_as_loss>(k1(p, q)); };
 inline constexpr auto k2_term = [](auto p, auto q) { return k2(p, q); };

@@ -23,7 +23,8 @@ struct with_kl {
   double kl_loss_coef = 0.0;        // weight of the KL to the reference, per nat; 0 as in the source: set it
 
   constexpr auto operator()() const {
-    return reduced(sequence_mean_sum, Term(eps_clip, eps_clip_high)) + kl_loss_coef * Kl{}();
+    return reduced(sequence_mean_sum, Term(eps_clip, eps_clip_high)) +
+           sequence_mean_sum(weighted_kl(kl_loss_coef, Kl::term()));
   }
 };
 using ppo_with_kl_k1 = with_kl<ppo_term, kl_k1>;

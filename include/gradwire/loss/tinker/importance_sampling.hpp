@@ -8,6 +8,7 @@
 #pragma once
 
 #include <gradwire/loss/parts/metrics.hpp>
+#include <gradwire/loss/parts/policy.hpp>
 #include <gradwire/loss/parts/ratio.hpp>
 
 namespace gradwire::inline v0 {
@@ -18,7 +19,7 @@ struct importance_sampling {
   constexpr auto operator()() const {
     using namespace fields;
     auto ratio = let<"ratio">(gradwire::ratio(logprobs, old_logprobs));
-    return objective_with(token_sum(-(ratio * advantage)), drift_metrics(logprobs, old_logprobs));
+    return objective_with(token_sum(-ratio_gain(ratio, advantage)), drift_metrics(logprobs, old_logprobs));
   }
 };
 

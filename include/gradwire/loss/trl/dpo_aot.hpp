@@ -17,6 +17,7 @@ namespace trl {
 
 // loss_type aot.
 struct dpo_aot {
+  using breaks_contract = broken<breaks<rule::chunk_invariance, "the order is that of the whole batch">>;
   double beta = 0.1;             // β, inverse temperature, per nat of the summed log ratio
   double label_smoothing = 0.0;  // ε, assumed share of swapped labels
 
@@ -30,6 +31,7 @@ struct dpo_aot {
 
 // loss_type aot_unpaired.
 struct dpo_aot_unpaired {
+  using breaks_contract = broken<breaks<rule::chunk_invariance, "the order is that of the whole batch">>;
   double beta = 0.1;             // β, inverse temperature, per nat of the summed log ratio
   double label_smoothing = 0.0;  // ε, assumed share of swapped labels
 

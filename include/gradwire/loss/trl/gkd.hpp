@@ -19,8 +19,8 @@ struct gkd {
   double temperature = 1.0;  // T, of both distributions (the trainer's config: 0.9), dimensionless
 
   constexpr auto operator()() const {
-    const auto student = renormalised(fields::candidate_logprobs, temperature);
-    const auto teacher = renormalised(fields::candidate_teacher_logprobs, temperature);
+    const auto student = let<"student">(renormalised(fields::candidate_logprobs, temperature));
+    const auto teacher = let<"teacher">(renormalised(fields::candidate_teacher_logprobs, temperature));
     return mean_over_all_tokens(generalised_jsd(student, teacher, beta));
   }
 };

@@ -5,7 +5,7 @@
 //   x = −sg(clip(r, 1−ε_low, 1+ε_high))·A·logprob,   r = exp(clamp(logprob − old, ±20))
 //
 // loss_agg_mode (N tokens; B sequences without all-masked ones): token-mean 1/N, seq-mean-token-sum 1/B,
-// seq-mean-token-mean 1/(B·(|y_i| + 1e-8)); in headers of its own seq-mean-token-sum-norm, 1/L without B up to verl
+// seq-mean-token-mean 1/(B·(|y_i| + 1e-8)); in a header of its own seq-mean-token-sum-norm, 1/L without B up to verl
 // 0.7.0, …_by_batch 1/(B·L) since.
 //
 // Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// verl's "clip_cov", divided by a constant length, as verl up to 0.7.0 does it (before commit b8d91ef8d, 2026-02-26).
+// verl's "clip_cov", divided by a constant length; …_by_batch: and by the number of sequences.
 // Source: verl, verl/trainer/ppo/core_algos.py, loss_agg_mode "seq-mean-token-sum-norm"
 //
-//   L = Σ x / loss_scale_factor, x as in clip_cov.hpp; not divided by the number of sequences
+//   L = Σ x / loss_scale_factor         as verl up to 0.7.0 does it (before commit b8d91ef8d, 2026-02-26)
+//   L = Σ x / (B·loss_scale_factor)     …_by_batch, as it does from 0.7.1 on; B sequences without all-masked ones
 //
-// From 0.7.1 on the source divides by it: clip_cov_seq_mean_token_sum_norm_by_batch.
+// x as in clip_cov.hpp.
 //
 // Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
 #pragma once
@@ -14,7 +15,8 @@
 namespace gradwire::inline v0 {
 namespace verl {
 
-struct clip_cov_seq_mean_token_sum_norm {
+template <class Reduce>
+struct clip_cov_per_width {
   using breaks_contract = broken<breaks<rule::on_policy_identity, "a chosen token is dropped">,
                                  breaks<rule::scale, "the band of covariances is in reward units">,
                                  breaks<rule::padding_invariance, "the default divisor is the longest row">>;
@@ -27,11 +29,13 @@ struct clip_cov_seq_mean_token_sum_norm {
   double loss_scale_factor = 0;    // L, tokens; 0: the length of the longest row, the source's padded width
 
   constexpr auto operator()() const {
-    return reduced(token_sum_per_width{loss_scale_factor},
+    return reduced(Reduce{loss_scale_factor},
                    gradwire::clip_cov_term<masked_mean>(fields::advantage, clip_ratio_low, clip_ratio_high,
                                                         {clip_cov_ratio, clip_cov_lb, clip_cov_ub, seed}));
   }
 };
+using clip_cov_seq_mean_token_sum_norm = clip_cov_per_width<token_sum_per_width>;
+using clip_cov_seq_mean_token_sum_norm_by_batch = clip_cov_per_width<sequence_mean_token_sum_per_width>;
 
 }  // namespace verl
 }  // namespace gradwire::inline v0

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// verl's "vanilla", divided by a constant length, as verl up to 0.7.0 does it (before commit b8d91ef8d, 2026-02-26).
+// verl's "vanilla", divided by a constant length; …_by_batch: and by the number of sequences.
 // Source: verl, verl/trainer/ppo/core_algos.py, loss_agg_mode "seq-mean-token-sum-norm"
 //
-//   L = Σ x / loss_scale_factor, x as in vanilla.hpp; not divided by the number of sequences
+//   L = Σ x / loss_scale_factor         as verl up to 0.7.0 does it (before commit b8d91ef8d, 2026-02-26)
+//   L = Σ x / (B·loss_scale_factor)     …_by_batch, as it does from 0.7.1 on; B sequences without all-masked ones
 //
-// From 0.7.1 on the source divides by it: vanilla_seq_mean_token_sum_norm_by_batch.
+// x as in vanilla.hpp.
 //
 // Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
 #pragma once
@@ -14,7 +15,8 @@
 namespace gradwire::inline v0 {
 namespace verl {
 
-struct vanilla_seq_mean_token_sum_norm {
+template <class Reduce>
+struct vanilla_per_width {
   using breaks_contract = broken<breaks<rule::padding_invariance, "the default divisor is the longest row">>;
   offset clip_ratio_low{0.2};    // trust region below 1, dimensionless
   offset clip_ratio_high{0.2};   // trust region above 1, dimensionless
@@ -22,9 +24,11 @@ struct vanilla_seq_mean_token_sum_norm {
   double loss_scale_factor = 0;  // L, tokens; 0: the length of the longest row, the source's padded width
 
   constexpr auto operator()() const {
-    return reduced(token_sum_per_width{loss_scale_factor}, vanilla_term(clip_ratio_low, clip_ratio_high, clip_ratio_c));
+    return reduced(Reduce{loss_scale_factor}, vanilla_term(clip_ratio_low, clip_ratio_high, clip_ratio_c));
   }
 };
+using vanilla_seq_mean_token_sum_norm = vanilla_per_width<token_sum_per_width>;
+using vanilla_seq_mean_token_sum_norm_by_batch = vanilla_per_width<sequence_mean_token_sum_per_width>;
 
 }  // namespace verl
 }  // namespace gradwire::inline v0

@@ -35,7 +35,7 @@ GRADWIRE_DECL std::vector<wire::datum> datums_with_slope(const plain_batch& data
 
 // For a server that divides cross_entropy by the sum of weights and by the number of sequences: importance_sampling
 // with the forward's logprobs (float32) and advantages −slope·T·N, T tokens of the sequence, N the sequences that
-// accumulate until the step.
+// accumulate until the step (held_gradients.hpp).
 GRADWIRE_DECL std::vector<wire::datum> datums_with_scaled_slope(const plain_batch& data, chunk_range range,
                                                                 const block& slope, const block& logprobs,
                                                                 double sequences);

@@ -6,12 +6,13 @@
 #include <memory>
 #include <utility>
 
+#include <gradwire/trainer/impl/resolve_save.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
 
-// Makes a job of one request of the model. `read(result body, content type)` makes the value.
+// Makes a job of one request of the model. `read(result)` makes the value.
 template <class T, class Make, class Read>
 void submit_call(const std::shared_ptr<client_call<T>>& call, model::release_type release, Make make, Read read) {
   call->on->submit(make, call->deadline, release, [call, release, read](const operation_outcome& outcome) {
@@ -42,10 +43,6 @@ inline void check_step(const optim_step_options& o) {
                "finite and not negative");
   check_option(std::isfinite(o.grad_clip_norm) && o.grad_clip_norm >= 0, "grad_clip_norm", o.grad_clip_norm,
                "finite and not negative");
-}
-
-inline effect step_effect(const session& of) {
-  return of.dialect().order == wire::sequencing::dedupes ? effect::deduped : effect::mutates;
 }
 
 // Why an optimizer step must not be sent; empty when it may.
@@ -80,6 +77,55 @@ inline const char* wire_name(grad_normalization by) {
   return by == grad_normalization::num_loss_tokens ? "num_loss_tokens" : "num_sequences";
 }
 
+inline bool is_result_of_a_pass(const std::string& body) {
+  if (body.find("\"loss_fn_outputs\"") == std::string::npos) return false;
+  const wire::json_document document(body);
+  return document.find(document.root(), "loss_fn_outputs") != nullptr;
+}
+
+inline void submit_step(const std::shared_ptr<client_call<optimizer_step>>& call, const optim_step_options& options,
+                        const model::release_type& release) {
+  const auto make = [call, options](std::int64_t seq_id) {
+    wire::optim_step_request body;
+    body.model_id = call->on->id();
+    body.seq_id = seq_id;
+    body.adam_params = {options.learning_rate, options.beta1,        options.beta2,
+                        options.eps,           options.weight_decay, options.grad_clip_norm};
+    if (options.grad_accumulation_normalization != grad_normalization::none)
+      body.grad_accumulation_normalization = wire_name(options.grad_accumulation_normalization);
+    auto record = call->on->of()->record("optim_step", "/api/v1/optim_step", wire::to_json(body),
+                                         counted_effect(*call->on->of()));
+    record.may_be_empty = true;
+    return record;
+  };
+  const auto taken = call->on->held().take();
+  call->on->submit(make, call->deadline, release, [call, release, taken](const operation_outcome& outcome) {
+    optimizer_step done;
+    try {
+      if (outcome.failure) std::rethrow_exception(outcome.failure);
+      if (is_result_of_a_pass(outcome.result->body)) {
+        throw error(errc::protocol, "optim_step (request " + printable(outcome.result->request_id, 80) +
+                                        "): the trainer answered with the result of a forward_backward");
+      }
+      done.metrics =
+          copy_metrics(wire::read_outcome<wire::optim_step_reply>(outcome.result->content_type, outcome.result->body)
+                           .result.metrics);
+      done.elapsed_seconds = call->elapsed();
+      call->ended.set_value(std::move(done));
+    } catch (...) {
+      // A server that counts has told that it was executed, once.
+      const bool unknown =
+          outcome.failure && (outcome.machine ? outcome.machine->failure()->kind() == errc::outcome_unknown &&
+                                                    outcome.machine->failure()->details().http_status != 409
+                                              : outcome.perhaps_sent);
+      if (unknown) call->on->taint("nobody knows whether an optim_step was executed");
+      if (outcome.failure) call->on->held().give_back(taken);
+      call->ended.set_error(std::current_exception());
+    }
+    release();
+  });
+}
+
 GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_options& options) {
   try {
     check_step(options);
@@ -100,33 +146,9 @@ GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_
                                                               "optim_step: " + obstacle, {.operation = "optim_step"})));
           return release();
         }
-        const auto make = [call, options](std::int64_t seq_id) {
-          wire::optim_step_request body;
-          body.model_id = call->on->id();
-          body.seq_id = seq_id;
-          body.adam_params = {options.learning_rate, options.beta1,        options.beta2,
-                              options.eps,           options.weight_decay, options.grad_clip_norm};
-          if (options.grad_accumulation_normalization != grad_normalization::none)
-            body.grad_accumulation_normalization = wire_name(options.grad_accumulation_normalization);
-          return call->on->of()->record("optim_step", "/api/v1/optim_step", wire::to_json(body),
-                                        step_effect(*call->on->of()));
-        };
-        call->on->submit(make, call->deadline, release, [call, release](const operation_outcome& outcome) {
-          optimizer_step done;
-          try {
-            if (outcome.failure) std::rethrow_exception(outcome.failure);
-            done.metrics = copy_metrics(
-                wire::read_outcome<wire::optim_step_reply>(outcome.result->content_type, outcome.result->body)
-                    .result.metrics);
-            done.elapsed_seconds = call->elapsed();
-            call->ended.set_value(std::move(done));
-          } catch (...) {
-            if (outcome.machine && outcome.machine->failure() &&
-                outcome.machine->failure()->kind() == errc::outcome_unknown) {
-              call->on->taint("nobody knows whether an optim_step was executed");
-            }
-            call->ended.set_error(std::current_exception());
-          }
+        send_held(call->on, call->deadline, [call, options, release](std::exception_ptr failure) {
+          if (!failure) return submit_step(call, options, release);
+          call->ended.set_error(failure);
           release();
         });
       };
@@ -135,6 +157,15 @@ GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_
     });
   });
   return result;
+}
+
+// Nothing where none is given; an error where the server would drop it, or refuse the member.
+inline std::optional<wire::metadata> checked_metadata(const session& of, const wire::metadata& given) {
+  if (given.empty()) return {};
+  if (!of.dialect().newer_members)
+    throw error(errc::config, "this server (" + std::string(of.dialect().name) +
+                                  ") keeps no user_metadata with a checkpoint; leave it out");
+  return given;
 }
 
 GRADWIRE_DECL future<saved_weights> training_core::save_state(const save_state_options& options) {
@@ -157,9 +188,12 @@ GRADWIRE_DECL future<saved_weights> training_core::save_state(const save_state_o
         body.path = options.name;
         body.seq_id = seq_id;
         if (options.overwrite) body.overwrite = true;
-        return call->on->of()->record("save_state", "/api/v1/save_weights", wire::to_json(body), effect::mutates);
+        body.ttl_seconds = options.ttl_seconds;
+        body.user_metadata = checked_metadata(*call->on->of(), options.user_metadata);
+        return call->on->of()->record("save_state", "/api/v1/save_weights", wire::to_json(body),
+                                      save_effect(*call->on->of(), options.overwrite));
       };
-      submit_call(call, release, make, [call](const operation_result& r) {
+      submit_save({call, release, options.name}, make, [call](const operation_result& r) {
         return saved_weights{wire::read_outcome<wire::save_weights_reply>(r.content_type, r.body).result.path,
                              call->elapsed()};
       });
@@ -185,6 +219,8 @@ GRADWIRE_DECL future<saved_weights> training_core::save_weights_for_sampler(cons
         body.path = options.name;
         body.seq_id = seq_id;
         constexpr const char* types[] = {"base", "delta", "merged_base"};
+        body.ttl_seconds = options.ttl_seconds;
+        body.user_metadata = checked_metadata(*call->on->of(), options.user_metadata);
         if (knows.checkpoint_type) {
           body.checkpoint_type = types[static_cast<unsigned>(options.type)];
         } else if (options.type != checkpoint::base) {
@@ -192,9 +228,10 @@ GRADWIRE_DECL future<saved_weights> training_core::save_weights_for_sampler(cons
                                         ") saves base checkpoints only; leave type at checkpoint::base");
         }
         return call->on->of()->record("save_weights_for_sampler", "/api/v1/save_weights_for_sampler",
-                                      wire::to_json(body), effect::mutates);
+                                      wire::to_json(body),
+                                      save_effect(*call->on->of(), options.type == checkpoint::delta));
       };
-      submit_call(call, release, make, [call](const operation_result& r) {
+      submit_save({call, release, options.name, true}, make, [call](const operation_result& r) {
         return saved_weights{
             wire::read_outcome<wire::save_weights_for_sampler_reply>(r.content_type, r.body).result.path.value_or(""),
             call->elapsed()};
@@ -222,11 +259,19 @@ GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_op
         body.seq_id = seq_id;
         body.path = options.path;
         body.optimizer = options.with_optimizer;
-        return call->on->of()->record("load_state", "/api/v1/load_weights", wire::to_json(body), effect::mutates);
+        return call->on->of()->record("load_state", "/api/v1/load_weights", wire::to_json(body),
+                                      load_effect(*call->on->of()));
       };
-      submit_call(call, release, make, [call, options](const operation_result&) {
-        call->on->clear_taint();
-        return loaded_state{options.path, call->elapsed()};
+      call->on->submit(make, call->deadline, release, [call, options, release](const operation_outcome& outcome) {
+        if (outcome.failure && !load_was_executed(outcome)) {
+          call->ended.set_error(outcome.failure);
+          return release();
+        }
+        call->on->held().list.clear();
+        // Where gradients outlive a load, those that are there must not go into the next step.
+        if (call->on->of()->dialect().load_clears_gradients && !call->on->held().divides) call->on->clear_taint();
+        call->ended.set_value(loaded_state{options.path, call->elapsed()});
+        release();
       });
     });
   });

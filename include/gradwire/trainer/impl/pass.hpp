@@ -10,6 +10,8 @@
 #include <gradwire/trainer/model.hpp>
 #include <gradwire/trainer/results.hpp>
 #include <gradwire/trainer/server_loss.hpp>
+#include <gradwire/transport/server_text.hpp>
+#include <gradwire/wire/check_body.hpp>
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/outcome.hpp>
 #include <gradwire/wire/protobuf.hpp>
@@ -27,16 +29,67 @@ struct pass_request {
   std::vector<chunk_range> chunks{};
   std::size_t tokens = 0;  // values of the whole batch, for the size of the replies
   std::function<std::vector<wire::datum>(chunk_range)> datums{};
-  time_point deadline{};
+  std::function<std::size_t(chunk_range)> tokens_of{};  // targets in a chunk, for whom watches
+  call_deadline deadline{};
 };
 // What became of it. `partly`: a part of its gradients is on the server, or may be.
 struct pass_outcome {
   std::exception_ptr failure{};
   bool partly = false;
   std::vector<wire::forward_backward_reply> replies{};  // one a chunk
+  std::vector<chunk_range> chunks{};                    // as they were sent: those of the request, or smaller ones
 };
 GRADWIRE_DECL void run_pass(pass_request request, std::function<void()> acknowledged,
                             std::function<void(pass_outcome)> done);
+
+// Of a request that the server counts: what a second one would do.
+inline effect counted_effect(const session& of) {
+  return of.dialect().order == wire::sequencing::dedupes  ? effect::deduped
+         : of.dialect().order == wire::sequencing::strict ? effect::counted
+                                                          : effect::mutates;
+}
+
+// A refusal of the data (413, 422) with the place in the caller's batch that it is about.
+inline std::exception_ptr place_of_refusal(const operation_outcome& o, chunk_range chunk) {
+  if (!o.machine || o.machine->failure()->kind() != errc::status) return o.failure;
+  const error& refusal = *o.machine->failure();
+  error_details details = refusal.details();
+  std::string text = text_of_error(o.failure);
+  const auto datum = [&](std::size_t index) { details.datum = static_cast<std::int64_t>(chunk.begin + index); };
+  if (details.http_status == 413) {
+    if (chunk.end - chunk.begin == 1) datum(0);
+    text += ". The request held " +
+            (chunk.end - chunk.begin == 1
+                 ? "datum " + std::to_string(chunk.begin) + " alone"
+                 : "datums " + std::to_string(chunk.begin) + " to " + std::to_string(chunk.end - 1)) +
+            ", " + std::to_string(o.machine->body_size()) + " bytes; send shorter sequences";
+    return std::make_exception_ptr(error(errc::data, text, std::move(details)));
+  }
+  if (details.http_status != 422) return o.failure;
+  for (const auto& issue : wire::read_error_body(o.machine->failure_body()).issues) {
+    bool in_data = false, in_inputs = false;
+    for (const std::string& part : issue.loc) {
+      const auto number = plain_number(part);
+      if (part == "data" && details.datum < 0) {
+        in_data = true;
+      } else if (in_data && number && details.datum < 0) {
+        datum(static_cast<std::size_t>(*number));
+      } else if (details.datum >= 0 && number && !details.column.empty()) {
+        details.token = static_cast<std::int64_t>(*number);
+      } else if (part == "loss_fn_inputs") {
+        in_inputs = details.datum >= 0;
+      } else if (in_inputs && part != "data") {
+        details.column = part;
+      }
+    }
+    if (details.datum < 0) continue;
+    text += ". That is datum " + std::to_string(details.datum) + " of the batch" +
+            (details.token >= 0 ? ", token " + std::to_string(details.token) : "") +
+            (details.column.empty() ? "" : " of " + details.column);
+    return std::make_exception_ptr(error(errc::data, text, std::move(details)));
+  }
+  return o.failure;
+}
 
 struct running_pass : std::enable_shared_from_this<running_pass> {
   pass_request request;
@@ -58,13 +111,14 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
     body.loss_fn = request.loss;
     for (const auto& s : request.config) body.loss_fn_config.push_back({s.name, s.value});
     body.forward_only = request.forward_only;
+    wire::check_body(body, of.dialect());
     const bool as_json = of.encoding() == wire::encoding::json;
     const bool other_endpoint = as_json && request.forward_only;
-    const effect what = request.forward_only                              ? effect::reads
-                        : of.dialect().order == wire::sequencing::dedupes ? effect::deduped
-                                                                          : effect::mutates;
-    auto record = of.record(request.name, other_endpoint ? "/api/v1/forward" : "/api/v1/forward_backward",
-                            as_json ? wire::to_json(body) : wire::to_protobuf(body), what);
+    const effect what = request.forward_only ? effect::reads : counted_effect(of);
+    auto record = of.record(
+        request.name, other_endpoint ? "/api/v1/forward" : "/api/v1/forward_backward",
+        as_json ? wire::to_json(body) : wire::to_protobuf(body, {.loss_fn_config_v2 = of.dialect().config_v2}), what);
+    if (request.tokens_of) record.tokens = request.tokens_of(chunk);
     record.content_type = as_json ? "application/json" : "application/x-protobuf";
     record.accept = as_json ? "application/json" : "application/x-protobuf, application/json";
     record.result_limit =
@@ -83,7 +137,7 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
 
   void was_acknowledged() {
     request.on->of()->settle_encoding();
-    if (next < request.chunks.size() && !outcome.failure) return send();
+    if (next < request.chunks.size() && !outcome.failure && !request.deadline.is_cancelled()) return send();
     if (acknowledged) std::exchange(acknowledged, nullptr)();
   }
 
@@ -103,30 +157,51 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
     return true;
   }
 
+  // A chunk that is too large was not read: its halves go instead of it. Where a batch is cut changes no gradient.
+  bool halve(std::size_t index, const operation_outcome& o) {
+    const chunk_range whole = request.chunks[index];
+    if (status_of(o) != 413 || !o.machine->request_id().empty() || index + 1 != next || whole.end - whole.begin < 2)
+      return false;
+    const std::size_t middle = whole.begin + (whole.end - whole.begin) / 2;
+    request.on->of()->limit_chunks(middle - whole.begin);
+    request.chunks[index].end = middle;
+    const auto after = static_cast<std::ptrdiff_t>(index) + 1;
+    request.chunks.insert(request.chunks.begin() + after, {middle, whole.end});
+    outcome.replies.insert(outcome.replies.begin() + after, wire::forward_backward_reply{});
+    return true;
+  }
+
+  static bool may_be_executed(const operation& machine) {
+    const errc kind = machine.failure()->kind();
+    return kind == errc::outcome_unknown ||
+           (kind != errc::status && (!machine.request_id().empty() || machine.maybe_executed()));
+  }
+
+  static int status_of(const operation_outcome& o) {
+    return o.machine && o.machine->failure()->kind() == errc::status ? o.machine->failure()->details().http_status : 0;
+  }
+
   void arrived(std::size_t index, const operation_outcome& o) {
     --outstanding;
-    if (o.failure && try_other_encoding(o)) {
+    if (o.failure && (try_other_encoding(o) || halve(index, o))) {
       next = index;
       return send();
     }
-    if (o.failure) {
-      if (!outcome.failure) outcome.failure = o.failure;
-      if (o.machine) {
-        const errc kind = o.machine->failure()->kind();
-        ambiguous =
-            ambiguous || kind == errc::outcome_unknown || (!o.machine->request_id().empty() && kind != errc::status);
-      }
-    } else {
-      ++executed;
-      try {
+    try {
+      if (o.failure) {
+        if (!outcome.failure) outcome.failure = place_of_refusal(o, request.chunks[index]);
+        ambiguous = ambiguous || o.perhaps_sent || (o.machine && may_be_executed(*o.machine));
+      } else {
+        ++executed;
         auto read = wire::read_outcome<wire::forward_backward_reply>(o.result->content_type, o.result->body);
         outcome.replies[index] = std::move(read.result);
-      } catch (const error& unreadable) {
-        if (!outcome.failure) outcome.failure = std::current_exception();
       }
+    } catch (...) {
+      if (!outcome.failure) outcome.failure = std::current_exception();
     }
     if (outstanding > 0) return;
     if (!outcome.failure && next < request.chunks.size()) return;  // the next one is sent when this one is acknowledged
+    outcome.chunks = request.chunks;
     outcome.partly = outcome.failure && !request.forward_only && (executed > 0 || ambiguous);
     auto then = std::move(done);
     auto release = std::exchange(acknowledged, nullptr);

@@ -23,6 +23,7 @@ GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std:
     std::size_t group_bytes = 0;
     for (std::size_t s = group.begin; s < group.end; ++s) {
       group_bytes += shape.length[s] * (4 + 12 * data.width());  // the input's tokens, and targets and weights
+      for (const auto& picture : data.state->tokens->rows[s]->images) group_bytes += picture.bytes.size;
     }
     const bool must_begin = border < data.borders.size() && data.borders[border] <= group.begin;
     while (border < data.borders.size() && data.borders[border] <= group.begin) ++border;
@@ -47,11 +48,28 @@ struct datum_builder {
     return {std::span<const T>(values, count), owner};
   }
 
+  // The tokens that the model reads, and the pictures among them.
+  void append_input(const token_core& row, std::vector<wire::chunk>& chunks) const {
+    std::size_t from = 0;
+    const auto text_up_to = [&](std::size_t end) {
+      if (end > from) chunks.push_back(wire::encoded_text{borrow(row.input().data() + from, end - from)});
+    };
+    for (const image_segment& picture : row.images) {
+      text_up_to(picture.begin);
+      chunks.push_back(
+          wire::image{.data = std::string(static_cast<const char*>(picture.bytes.data), picture.bytes.size),
+                      .format = picture.format,
+                      .expected_tokens = static_cast<std::int64_t>(picture.size)});
+      from = picture.begin + picture.size;
+    }
+    text_up_to(row.length);
+  }
+
   // Tokens and targets of sequence s.
   wire::datum begin(std::size_t s) const {
     const token_core& row = *data.state->tokens->rows[s];
     wire::datum made;
-    made.model_input.push_back(wire::encoded_text{borrow(row.input().data(), row.input().size())});
+    append_input(row, made.model_input);
     const std::size_t count = data.shape().length[s] * data.width();
     const std::int32_t* const targets = row.candidates == 0 ? row.targets().data() : row.candidate_ids.data();
     made.loss_fn_inputs.push_back({"target_tokens", wire::tensor(borrow(targets, count), shape_of(s))});

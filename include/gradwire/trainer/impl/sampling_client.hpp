@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include <gradwire/trainer/impl/sampling_reply.hpp>
 #include <gradwire/trainer/sampling_client.hpp>
 #include <gradwire/trainer/session.hpp>
 #include <gradwire/wire/json_codec.hpp>
@@ -45,59 +46,38 @@ inline void check_sampling(const sample_options& o) {
   if (o.top_k == 0 || o.top_k < -1)
     wrong("top_k is " + std::to_string(o.top_k) + "; it must be -1 (all) or at least 1");
   if (!o.stop.empty() && !o.stop_ids.empty()) wrong("stop and stop_ids are both given; give one of them");
+  if (o.never_stop && !(o.stop.empty() && o.stop_ids.empty())) wrong("never_stop is set and stops are given");
+  if (o.topk_prompt_logprobs < 0 || o.topk_sample_logprobs < 0 || o.prompt_alternatives < 0)
+    wrong("a number of tokens to list is negative");
+  if (o.prompt_logprobs_last_n < 0 || (o.prompt_logprobs_last_n > 0 && !o.prompt_logprobs))
+    wrong("prompt_logprobs_last_n is " + std::to_string(o.prompt_logprobs_last_n) +
+          "; it is 0 (all) or, with prompt_logprobs, 1 or more");
 }
 
-// One value a prompt token; some servers leave the first one, which has none, out.
-inline std::vector<float> whole_prompt(const wire::sample_reply& reply, std::size_t prompt_tokens) {
-  if (!reply.prompt_logprobs) return {};
-  const auto& given = *reply.prompt_logprobs;
-  const std::size_t missing = given.size() + 1 == prompt_tokens ? 1 : 0;
-  if (given.size() + missing != prompt_tokens) {
-    throw error(errc::data, "the trainer returned " + std::to_string(given.size()) + " prompt logprobs for " +
-                                std::to_string(prompt_tokens) + " tokens");
-  }
-  std::vector<float> values(prompt_tokens, std::numeric_limits<float>::quiet_NaN());
-  for (std::size_t i = 0; i < given.size(); ++i) values[missing + i] = given[i];
-  return values;
+// What the prompt's length and the server allow. A server that drops a member it does not know would answer without it.
+inline void check_extras(const sample_options& o, std::size_t prompt_tokens, const wire::dialect& knows) {
+  const auto wrong = [](const std::string& sentence) { throw error(errc::config, "sample: " + sentence); };
+  if (static_cast<std::size_t>(o.prompt_logprobs_last_n) >= prompt_tokens && o.prompt_logprobs_last_n > 0)
+    wrong("prompt_logprobs_last_n is " + std::to_string(o.prompt_logprobs_last_n) + ", the prompt has " +
+          std::to_string(prompt_tokens) + " tokens, of which the first has no logprob");
+  if (!o.target_ids.empty() && (prompt_tokens < 2 || o.target_ids.size() % (prompt_tokens - 1) != 0))
+    wrong(std::to_string(o.target_ids.size()) + " target_ids are no whole number of rows of [prompt - 1, K] for " +
+          std::to_string(prompt_tokens) + " prompt tokens");
+  const bool newer = o.topk_sample_logprobs > 0 || o.prompt_logprobs_last_n > 0 || o.prompt_alternatives > 0 ||
+                     !o.target_ids.empty() || o.never_stop;
+  if (newer && !knows.newer_members)
+    wrong(
+        "this server (" + std::string(knows.name) +
+        ") does not know topk_sample_logprobs, prompt_logprobs_last_n, prompt_alternatives, target_ids and never_stop");
 }
 
-inline samples read_samples(const operation_result& from, std::size_t prompt_tokens, std::size_t expected) {
-  auto reply = wire::read_outcome<wire::sample_reply>(from.content_type, from.body).result;
-  std::vector<std::string> ids;
-  if (!from.submit_body.empty()) ids = wire::from_json<wire::submit_reply>(from.submit_body).sample_sequence_ids;
-  if (reply.sequences.size() != expected) {
-    throw error(errc::data, "the trainer returned " + std::to_string(reply.sequences.size()) + " samples, " +
-                                std::to_string(expected) + " were asked for");
-  }
-  samples made;
-  for (std::size_t i = 0; i < reply.sequences.size(); ++i) {
-    const auto& given = reply.sequences[i];
-    sample one;
-    one.tokens.assign(given.tokens.begin(), given.tokens.end());
-    if (given.logprobs) one.logprobs.assign(given.logprobs->begin(), given.logprobs->end());
-    if (given.logprobs && one.logprobs.size() != one.tokens.size()) {
-      throw error(errc::data, "sample " + std::to_string(i) + ": " + std::to_string(one.logprobs.size()) +
-                                  " logprobs for " + std::to_string(one.tokens.size()) + " tokens");
-    }
-    one.stop_reason = given.stop_reason == wire::stop_reason::length ? stop_reason::length : stop_reason::stop;
-    one.sequence_id = !given.sequence_id.empty() ? given.sequence_id : i < ids.size() ? ids[i] : "";
-    made.tokens += one.tokens.size();
-    made.sequences.push_back(std::move(one));
-  }
-  made.prompt_logprobs = whole_prompt(reply, prompt_tokens);
-  return made;
-}
-
-// Calls done(failure, samples) when the request is answered.
-template <class Done>
-void send_sample(sampling_session& from, std::vector<std::int32_t> prompt, const sample_options& options, Done done) {
-  session& of = *from.of;
+inline wire::sample_request sample_body(const sampling_session& from, const wire::array<std::int32_t>& prompt,
+                                        const sample_options& options) {
   const std::size_t prompt_tokens = prompt.size();
   wire::sample_request body;
   body.sampling_session_id = from.id;
-  body.seq_id = from.next_seq_id++;
   body.num_samples = options.num_samples;
-  body.prompt.chunks.push_back(wire::encoded_text{wire::array<std::int32_t>(std::move(prompt))});
+  body.prompt.chunks.push_back(wire::encoded_text{prompt});
   body.sampling_params.max_tokens = options.max_tokens;
   body.sampling_params.seed = options.seed;
   if (!options.stop.empty()) body.sampling_params.stop = options.stop;
@@ -105,22 +85,54 @@ void send_sample(sampling_session& from, std::vector<std::int32_t> prompt, const
   body.sampling_params.temperature = options.temperature;
   body.sampling_params.top_k = options.top_k;
   body.sampling_params.top_p = options.top_p;
+  if (options.never_stop) body.sampling_params.stop = std::vector<std::int64_t>{};
   if (options.prompt_logprobs) body.prompt_logprobs = true;
-  auto record = of.record("sample", "/api/v1/asample", wire::to_json(body), effect::reads);
-  record.seq_id = *body.seq_id;
+  body.topk_prompt_logprobs = options.topk_prompt_logprobs;
+  if (options.topk_sample_logprobs > 0) body.topk_sample_logprobs = options.topk_sample_logprobs;
+  if (options.prompt_logprobs_last_n > 0) body.prompt_logprobs_last_n = options.prompt_logprobs_last_n;
+  if (options.prompt_alternatives > 0) body.prompt_alt_tokens_k = options.prompt_alternatives;
+  if (!options.target_ids.empty()) {
+    const auto rows = static_cast<std::int64_t>(prompt_tokens) - 1;
+    body.target_prompt_logprobs = wire::tensor(wire::array<std::int64_t>(std::vector<std::int64_t>(options.target_ids)),
+                                               {rows, static_cast<std::int64_t>(options.target_ids.size()) / rows});
+  }
+  return body;
+}
+
+// Calls done(failure, samples) when the request is answered. A result that the server has dropped (410) is drawn anew,
+// under a number of its own: asked for again, it would be the dropped one.
+template <class Done>
+void send_sample(const std::shared_ptr<sampling_session>& from, const wire::array<std::int32_t>& prompt,
+                 const sample_options& options, Done done, int redraws = 2) {
+  session& of = *from->of;
+  operation_record record;
+  try {
+    check_extras(options, prompt.size(), of.dialect());
+    auto body = sample_body(*from, prompt, options);
+    body.seq_id = from->next_seq_id++;
+    record = of.record("sample", "/api/v1/asample", wire::to_json(body), effect::reads);
+    record.seq_id = *body.seq_id;
+  } catch (...) {
+    return done(std::current_exception(), samples{});
+  }
   record.accept = "application/x-protobuf, application/json";
-  record.result_limit =
-      (std::size_t{1} << 20) + 256 * (prompt_tokens + static_cast<std::size_t>(options.num_samples) *
-                                                          static_cast<std::size_t>(options.max_tokens));
+  record.headers.push_back({"X-Tinker-Sampling-Backpressure", "1"});  // a full server says 429 and holds nothing
+  const std::size_t values =
+      prompt.size() + static_cast<std::size_t>(options.num_samples) * static_cast<std::size_t>(options.max_tokens);
+  const auto lists = static_cast<std::size_t>(options.topk_prompt_logprobs + options.topk_sample_logprobs +
+                                              options.prompt_alternatives);
+  record.result_limit = (std::size_t{1} << 20) + 256 * values * (1 + lists) + 64 * options.target_ids.size();
   const auto begun = of.net().now();
   of.run(std::move(record), traffic::submit, nullptr,
-         [&of, begun, prompt_tokens, expected = static_cast<std::size_t>(options.num_samples),
-          done = std::move(done)](const operation_outcome& outcome) {
+         [from, begun, prompt, options, done, redraws](const operation_outcome& outcome) {
            samples made;
            std::exception_ptr failure = outcome.failure;
+           if (failure && outcome.machine && redraws > 0 && outcome.machine->failure()->details().http_status == 410 &&
+               !outcome.machine->request_id().empty())
+             return send_sample(from, prompt, options, done, redraws - 1);
            try {
-             if (!failure) made = read_samples(*outcome.result, prompt_tokens, expected);
-             made.elapsed_seconds = std::chrono::duration<double>(of.net().now() - begun).count();
+             if (!failure) made = read_samples(*outcome.result, prompt.size(), options);
+             made.elapsed_seconds = std::chrono::duration<double>(from->of->net().now() - begun).count();
            } catch (...) {
              failure = std::current_exception();
            }
@@ -135,9 +147,9 @@ future<T> sample_call(const sampling_core& core, const std::vector<std::int64_t>
   auto result = ended->get_future();
   try {
     check_sampling(options);
-    auto tokens = checked_tokens(prompt);
-    core.owner->net().post([from = core.sampled, tokens = std::move(tokens), options, ended, take] {
-      send_sample(*from, tokens, options, [ended, take](std::exception_ptr failure, samples made) {
+    const wire::array<std::int32_t> tokens(checked_tokens(prompt));
+    core.owner->net().post([from = core.sampled, tokens, options, ended, take] {
+      send_sample(from, tokens, options, [ended, take](std::exception_ptr failure, samples made) {
         if (failure) {
           ended->set_error(failure);
         } else {

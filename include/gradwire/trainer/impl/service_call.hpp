@@ -8,6 +8,9 @@
 #include <string>
 #include <utility>
 
+#include <gradwire/trainer/impl/adopt_model.hpp>
+#include <gradwire/trainer/impl/peer.hpp>
+#include <gradwire/trainer/impl/resolve_save.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
 #include <gradwire/trainer/options.hpp>
 #include <gradwire/trainer/training_client.hpp>
@@ -42,9 +45,9 @@ struct service_call {
   std::weak_ptr<session_handle> owner;
   std::shared_ptr<session> of;
   time_point begun;
-  time_point deadline;
+  call_deadline deadline;
 
-  double left() const { return std::max(0.0, std::chrono::duration<double>(deadline - of->net().now()).count()); }
+  double left() const { return std::max(0.0, std::chrono::duration<double>(deadline.at - of->net().now()).count()); }
   void fail(std::exception_ptr failure) { ended.set_error(std::move(failure)); }
 
   // Finishes with what `make(owner)` makes.
@@ -62,6 +65,7 @@ struct service_call {
   operation_record record(std::string name, const std::string& path, std::string body, effect what) const {
     auto made = of->record(std::move(name), path, std::move(body), what);
     made.time_limit_seconds = left();
+    made.cancel = deadline.cancel;
     return made;
   }
 };
@@ -73,11 +77,17 @@ future<T> begin_service_call(const session_owner& owner, Next next) {
   call->owner = owner;
   call->of = owner->get();
   call->begun = owner->net().now();
-  call->deadline = call->begun + in_seconds(owner->get()->options().operation_timeout_seconds);
+  call->deadline = {call->begun + in_seconds(owner->get()->options().operation_timeout_seconds),
+                    std::make_shared<cancellation>()};
   auto result = call->ended.get_future();
+  call->ended.on_cancel([gone = std::weak_ptr(call)] {
+    const auto alive = gone.lock();
+    if (alive) alive->of->net().post([alive] { alive->fail(alive->deadline.cancel->cancel()); });
+  });
   owner->net().post([call, next = std::move(next)] {
     call->of->when_ready([call, next](std::exception_ptr failure) {
       if (failure) return call->fail(failure);
+      if (call->deadline.is_cancelled()) return;
       try {
         next(call);
       } catch (...) {
@@ -117,6 +127,11 @@ inline void check_model_options(const training_client_options& o, const wire::di
   }
 }
 
+inline effect creation_effect(const session& of) {
+  const bool deduped = of.dialect().order == wire::sequencing::dedupes && of.dialect().dedupes_all;
+  return deduped ? effect::deduped : effect::mutates;
+}
+
 // Makes a model; then(model) with no request sent to it yet.
 template <class T, class Then>
 void create_model(const std::shared_ptr<service_call<T>>& call, const training_client_options& options, bool frozen,
@@ -139,33 +154,57 @@ void create_model(const std::shared_ptr<service_call<T>>& call, const training_c
     adapter.alpha = knows.default_alpha;
   }
   body.lora_config = adapter;
+  if (!options.user_metadata.empty()) body.user_metadata = options.user_metadata;
   if (frozen && knows.base_only) body.base_only = true;
-  run_for(call, call->record("create_model", "/api/v1/create_model", wire::to_json(body), effect::mutates),
-          [call, then](const operation_result& result) {
-            std::string id =
-                wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result.model_id;
-            if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
-            if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
-            then(std::make_shared<model>(call->of, std::move(id)));
-          });
+  auto record = call->record("create_model", "/api/v1/create_model", wire::to_json(body), creation_effect(*call->of));
+  const auto made = [call, then](std::string id) {
+    if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
+    call->of->note_model(id);
+    then(std::make_shared<model>(call->of, std::move(id)));
+  };
+  call->of->run(std::move(record), traffic::submit, nullptr, [call, made](const operation_outcome& outcome) {
+    try {
+      if (outcome.failure) {
+        const bool unknown = outcome.machine && outcome.machine->failure()->kind() == errc::outcome_unknown;
+        if (!unknown || call->deadline.is_cancelled()) std::rethrow_exception(outcome.failure);
+        return adopt_model(
+            call->of, *outcome.machine->failure(),
+            [call, made](const std::string& id) {
+              try {
+                made(id);
+              } catch (...) {
+                call->fail(std::current_exception());
+              }
+            },
+            [call](std::exception_ptr failure) { call->fail(std::move(failure)); });
+      }
+      const operation_result& result = *outcome.result;
+      std::string id = wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result.model_id;
+      if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
+      made(std::move(id));
+    } catch (...) {
+      call->fail(std::current_exception());
+    }
+  });
 }
 
 // Loads a state as the first request of a new model.
 template <class T, class Then>
 void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_ptr<model>& into,
-                const std::string& path, bool with_optimizer, Then then) {
-  into->enqueue([call, into, path, with_optimizer, then](model::release_type release) {
-    const auto make = [into, path, with_optimizer, call](std::int64_t seq_id) {
+                const from_state_options& options, Then then) {
+  into->enqueue([call, into, options, then](model::release_type release) {
+    const auto make = [into, options, call](std::int64_t seq_id) {
       wire::load_weights_request body;
       body.model_id = into->id();
       body.seq_id = seq_id;
-      body.path = path;
-      body.optimizer = with_optimizer;
-      return call->record("load_state", "/api/v1/load_weights", wire::to_json(body), effect::mutates);
+      body.path = options.path;
+      body.optimizer = options.with_optimizer;
+      if (!options.weights_access_token.empty()) body.weights_access_token = options.weights_access_token;
+      return call->record("load_state", "/api/v1/load_weights", wire::to_json(body), load_effect(*call->of));
     };
     into->submit(make, call->deadline, release, [call, then, release](const operation_outcome& outcome) {
       try {
-        if (outcome.failure) std::rethrow_exception(outcome.failure);
+        if (outcome.failure && !load_was_executed(outcome)) std::rethrow_exception(outcome.failure);
         then();
       } catch (...) {
         call->fail(std::current_exception());
@@ -173,6 +212,51 @@ void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_
       release();
     });
   });
+}
+
+// A new model from a state; then(model). One request where the server makes the model by loading; else a model of the
+// state's shape, and the state as its first request. A server that was taken for one of the first kind and is not says
+// that the model's id is missing, and has made nothing.
+template <class T, class Then>
+void create_from_state(const std::shared_ptr<service_call<T>>& call, const training_client_options& as_saved,
+                       const from_state_options& options, Then then) {
+  const auto in_two_steps = [call, as_saved, options, then] {
+    create_model(call, as_saved, false, [call, options, then](std::shared_ptr<model> made) {
+      load_first(call, made, options, [made, then] { then(made); });
+    });
+  };
+  if (!call->of->dialect().create_via_load) return in_two_steps();
+  wire::load_weights_request body;
+  body.session_id = call->of->id();
+  body.model_seq_id = call->of->take_model_number();
+  body.path = options.path;
+  body.optimizer = options.with_optimizer;
+  if (!options.weights_access_token.empty()) body.weights_access_token = options.weights_access_token;
+  auto record =
+      call->record("create_from_state", "/api/v1/load_weights", wire::to_json(body), creation_effect(*call->of));
+  call->of->run(
+      std::move(record), traffic::submit, nullptr, [call, then, in_two_steps](const operation_outcome& outcome) {
+        try {
+          if (outcome.failure && outcome.machine) {
+            const error& refused = *outcome.machine->failure();
+            const int status = refused.details().http_status;
+            const bool other_kind = !call->of->is_recognised() && outcome.machine->request_id().empty() &&
+                                    refused.kind() == errc::status && (status == 400 || status == 422) &&
+                                    std::string_view(refused.what()).find("model_id") != std::string_view::npos;
+            if (other_kind) return in_two_steps();
+          }
+          if (outcome.failure) std::rethrow_exception(outcome.failure);
+          const operation_result& result = *outcome.result;
+          std::string id = wire::read_outcome<wire::load_weights_reply>(result.content_type, result.body)
+                               .result.model_id.value_or("");
+          if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
+          if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
+          call->of->note_model(id);
+          then(std::make_shared<model>(call->of, std::move(id)));
+        } catch (...) {
+          call->fail(std::current_exception());
+        }
+      });
 }
 
 // Best effort: the copy that a reference was made from is not needed any more.
@@ -186,18 +270,6 @@ inline void delete_checkpoint(const std::shared_ptr<session>& of, const std::str
   record.has_future = false;
   record.time_limit_seconds = 30;
   of->run(std::move(record), traffic::control, nullptr, [](const operation_outcome&) {});
-}
-
-inline http_peer peer_of(const endpoint& where, const connect_options& options) {
-  http_peer peer;
-  peer.address = parse_url(where.url);
-  peer.key = secret(where.token.empty() ? options.token : where.token);
-  peer.ca_file = options.ca_file;
-  if (!peer.key.empty() && !peer.address.tls && !peer.address.is_loopback()) {
-    throw error(errc::config,
-                "the key would go to " + peer.address.host + " over http, readable by everybody on the way; use https");
-  }
-  return peer;
 }
 
 inline std::string fresh_name(std::string_view prefix) {

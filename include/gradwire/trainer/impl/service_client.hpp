@@ -2,10 +2,11 @@
 // How service_client.hpp works.
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
+#include <gradwire/trainer/impl/model_info.hpp>
+#include <gradwire/trainer/impl/rest_client.hpp>
 #include <gradwire/trainer/impl/sampling_client.hpp>
 #include <gradwire/trainer/impl/service_call.hpp>
 #include <gradwire/trainer/service_client.hpp>
@@ -13,28 +14,28 @@
 
 namespace gradwire::inline v0 {
 
-GRADWIRE_DECL service_client service_client::connect_through(std::shared_ptr<network> net, const endpoint& where,
-                                                             connect_options options) {
-  http_peer peer = detail::peer_of(where, options);
+GRADWIRE_DECL service_client service_client::open(std::shared_ptr<network> net, http_peer peer,
+                                                  connect_options options) {
   auto opened = std::make_shared<detail::session>(*net, std::move(peer), std::move(options));
   return service_client(std::make_shared<detail::session_handle>(std::move(net), std::move(opened)));
 }
 
-GRADWIRE_DECL service_client service_client::connect(const endpoint& where, connect_options options) {
-  static_cast<void>(detail::peer_of(where, options));  // what is wrong is told before threads are started
-  auto net = std::make_shared<runtime>(options.connections);
-  return connect_through(std::move(net), where, std::move(options));
+GRADWIRE_DECL service_client service_client::connect_through(std::shared_ptr<network> net, const endpoint& where,
+                                                             connect_options options) {
+  http_peer peer = detail::peer_of(where, options);
+  return open(std::move(net), std::move(peer), std::move(options));
 }
 
-GRADWIRE_DECL service_client service_client::connect() {
-  const char* const address = std::getenv("TINKER_BASE_URL");
-  const char* const key = std::getenv("TINKER_API_KEY");
-  if (!address || !*address) {
-    throw error(errc::config,
-                "the environment variable TINKER_BASE_URL is not set; set it to the trainer's address, or give the "
-                "address to connect()");
-  }
-  return connect(endpoint{address, key ? key : ""});
+GRADWIRE_DECL service_client service_client::connect(const endpoint& where, connect_options options) {
+  http_peer peer = detail::peer_of(where, options);  // what is wrong is told before threads are started
+  auto net = std::make_shared<runtime>(options.connections);
+  return open(std::move(net), std::move(peer), std::move(options));
+}
+
+GRADWIRE_DECL service_client service_client::connect_from_environment(connect_options options) {
+  http_peer peer = detail::peer_from_environment(options);
+  auto net = std::make_shared<runtime>(options.connections);
+  return open(std::move(net), std::move(peer), std::move(options));
 }
 
 GRADWIRE_DECL future<training_client> service_client::create_training_client(const training_client_options& options) {
@@ -62,11 +63,9 @@ GRADWIRE_DECL future<training_client> service_client::create_training_client_fro
       as_saved.train_unembed = info.train_unembed.value_or(true);
       as_saved.train_mlp = info.train_mlp.value_or(true);
       as_saved.train_attn = info.train_attn.value_or(true);
-      detail::create_model(call, as_saved, false, [call, options, as_saved](std::shared_ptr<detail::model> made) {
-        detail::load_first(call, made, options.path, options.with_optimizer, [call, made, as_saved] {
-          call->finish([&](const detail::session_owner& owner) {
-            return training_client(std::make_shared<detail::training_core>(owner, made, as_saved, false));
-          });
+      detail::create_from_state(call, as_saved, options, [call, as_saved](std::shared_ptr<detail::model> made) {
+        call->finish([&](const detail::session_owner& owner) {
+          return training_client(std::make_shared<detail::training_core>(owner, made, as_saved, false));
         });
       });
     });
@@ -100,7 +99,7 @@ GRADWIRE_DECL future<reference_client> service_client::create_reference_client(c
           try {
             detail::create_model(
                 call, options, false, [call, options, path = state->path](std::shared_ptr<detail::model> made) {
-                  detail::load_first(call, made, path, false, [call, made, options, path] {
+                  detail::load_first(call, made, {.path = path, .with_optimizer = false}, [call, made, options, path] {
                     detail::delete_checkpoint(call->of, path);
                     call->finish([&](const detail::session_owner& owner) {
                       return reference_client(std::make_shared<detail::training_core>(owner, made, options, true));
@@ -139,6 +138,75 @@ GRADWIRE_DECL future<sampling_client> service_client::create_sampling_client(con
       call->finish([&](const detail::session_owner& owner) {
         return sampling_client(std::make_shared<detail::sampling_core>(detail::sampling_core{owner, sampled}));
       });
+    });
+  });
+}
+
+GRADWIRE_DECL future<server_health> service_client::health() {
+  auto call = std::make_shared<detail::service_call<server_health>>();
+  call->owner = owner_;
+  call->of = owner_->get();
+  call->begun = owner_->net().now();
+  call->deadline = call->begun + in_seconds(60);
+  auto result = call->ended.get_future();
+  owner_->net().post([call] {
+    auto asked = detail::question(*call->of, "healthz", "/api/v1/healthz", "");
+    detail::run_for(call, std::move(asked), [call](const operation_result& answer) {
+      const std::string status =
+          wire::detail::is_blank(answer.body) ? "ok" : wire::from_json<wire::health_reply>(answer.body).status;
+      call->finish([&](const detail::session_owner&) { return server_health{status, answer.elapsed_seconds}; });
+    });
+  });
+  return result;
+}
+
+GRADWIRE_DECL future<completed> service_client::finish_session(session_end why, const std::string& detail) {
+  return detail::begin_service_call<completed>(owner_, [why, detail](const auto& call) {
+    const auto over = [call] {
+      const double elapsed = std::chrono::duration<double>(call->of->net().now() - call->begun).count();
+      call->finish([&](const detail::session_owner&) { return completed{elapsed}; });
+      call->of->end(std::make_exception_ptr(error(errc::closed, "this session was finished; connect again")));
+    };
+    if (!call->of->dialect().session_finish) return over();
+    constexpr const char* reasons[] = {"success", "errored", "interrupted"};
+    wire::session_finish_request body;
+    body.reason = reasons[static_cast<unsigned>(why)];
+    if (!detail.empty()) body.detail = detail;
+    auto asked = call->record("finish_session", "/api/v1/sessions/" + wire::url_segment(call->of->id()) + "/finish",
+                              wire::to_json(body), effect::reads);
+    asked.has_future = false;
+    asked.any_reply = true;
+    call->of->run(std::move(asked), traffic::control, nullptr, [call, over](const auto& outcome) {
+      if (outcome.failure &&
+          !(outcome.machine && detail::is_not_there(outcome.machine->failure()->details().http_status)))
+        return call->fail(outcome.failure);
+      over();
+    });
+  });
+}
+
+GRADWIRE_DECL future<server_loss::named> service_client::create_custom_loss(const custom_loss_graph& graph) {
+  return detail::begin_service_call<server_loss::named>(owner_, [graph](const auto& call) {
+    wire::create_custom_loss_request body;
+    body.session_id = call->of->id();
+    body.name = graph.name;
+    body.graph = graph.graph;
+    server_loss::named loss{"custom", {}, {"target_tokens"}};
+    for (const auto& each : graph.inputs) {
+      body.inputs.push_back({each.name, each.rank});
+      if (each.name != "logprobs") loss.inputs.push_back(each.name);
+    }
+    if (graph.inputs.empty() || graph.inputs.front().name != "logprobs")
+      throw error(errc::config, "the first input of a custom loss is logprobs");
+    body.custom_loss_seq_id = call->of->take_loss_number();
+    auto record =
+        call->record("create_custom_loss", "/api/v1/create_custom_loss", wire::to_json(body), effect::mutates);
+    detail::run_for(call, std::move(record), [call, loss](const operation_result& result) {
+      auto named = loss;
+      named.config.push_back(
+          {"loss_id",
+           wire::read_outcome<wire::create_custom_loss_reply>(result.content_type, result.body).result.loss_id});
+      call->finish([&](const detail::session_owner&) { return named; });
     });
   });
 }

@@ -21,16 +21,23 @@ struct client_call {
   promise<T> ended;
   std::shared_ptr<model> on;
   time_point begun;
-  time_point deadline;
+  call_deadline deadline;
 
   client_call(const std::shared_ptr<model>& of, network& net)
-      : on(of), begun(net.now()), deadline(begun + in_seconds(of->of()->options().operation_timeout_seconds)) {}
+      : on(of),
+        begun(net.now()),
+        deadline(begun + in_seconds(of->of()->options().operation_timeout_seconds), std::make_shared<cancellation>()) {}
   double elapsed() const { return std::chrono::duration<double>(on->of()->net().now() - begun).count(); }
 };
 
 template <class T>
 std::shared_ptr<client_call<T>> begin_call(const std::shared_ptr<model>& of) {
-  return std::make_shared<client_call<T>>(of, of->of()->net());
+  auto call = std::make_shared<client_call<T>>(of, of->of()->net());
+  call->ended.on_cancel([gone = std::weak_ptr(call)] {
+    const auto alive = gone.lock();
+    if (alive) alive->on->of()->net().post([alive] { alive->ended.set_error(alive->deadline.cancel->cancel()); });
+  });
+  return call;
 }
 
 GRADWIRE_DECL void check_name(const std::string& name) {
@@ -74,7 +81,7 @@ inline shared<block> logprobs_of(const plain_batch& data, const std::vector<chun
   return rows;
 }
 
-inline pass_request make_pass(const std::shared_ptr<model>& on, const plain_batch& data, time_point deadline,
+inline pass_request make_pass(const std::shared_ptr<model>& on, const plain_batch& data, call_deadline deadline,
                               std::string name) {
   const session& of = *on->of();
   pass_request pass;
@@ -83,12 +90,17 @@ inline pass_request make_pass(const std::shared_ptr<model>& on, const plain_batc
   pass.chunks = plan_chunks(data, of.max_chunk_datums(),
                             of.encoding() == wire::encoding::json ? of.max_chunk_bytes() / 4 : of.max_chunk_bytes());
   pass.tokens = data.shape().tokens() * data.width();
+  pass.tokens_of = [data](chunk_range part) {
+    std::size_t sum = 0;
+    for (std::size_t s = part.begin; s < part.end; ++s) sum += data.shape().length[s];
+    return sum;
+  };
   pass.deadline = deadline;
   return pass;
 }
 
 // A forward as every custom loss and every reference begins: cross_entropy with weights 0.
-inline pass_request forward_pass(const std::shared_ptr<model>& on, const plain_batch& data, time_point deadline) {
+inline pass_request forward_pass(const std::shared_ptr<model>& on, const plain_batch& data, call_deadline deadline) {
   auto pass = make_pass(on, data, deadline, "forward");
   pass.forward_only = true;
   pass.datums = [data](chunk_range range) { return datums_with_zero_weights(data, range); };
@@ -96,17 +108,21 @@ inline pass_request forward_pass(const std::shared_ptr<model>& on, const plain_b
 }
 
 GRADWIRE_DECL const std::string& training_core::model_id() const { return model_->id(); }
+GRADWIRE_DECL std::string training_core::trainer_boot_id() const { return owner_->get()->boot_id(); }
 
 GRADWIRE_DECL training_core::~training_core() {
   if (!unload_) return;
-  owner_->net().post([on = model_] {
-    if (on->of()->is_closed()) return;
-    auto record = on->of()->record("unload_model", "/api/v1/unload_model",
-                                   wire::to_json(wire::unload_model_request{on->id()}), effect::deduped);
-    record.time_limit_seconds = 60;
-    on->of()->run(std::move(record), traffic::submit, nullptr,
-                  [](const operation_outcome&) {});  // the session's end unloads it too
-  });
+  try {
+    owner_->net().post([on = model_] {
+      if (on->of()->is_closed()) return;
+      auto record = on->of()->record("unload_model", "/api/v1/unload_model",
+                                     wire::to_json(wire::unload_model_request{on->id()}), effect::deduped);
+      record.time_limit_seconds = 60;
+      on->of()->run(std::move(record), traffic::submit, nullptr,
+                    [](const operation_outcome&) {});  // the session's end unloads it too
+    });
+  } catch (const std::exception&) {  // no memory, or another process after fork(): the session's end does it
+  }
 }
 
 GRADWIRE_DECL future<forward_result> training_core::forward(plain_batch data) {
@@ -115,13 +131,12 @@ GRADWIRE_DECL future<forward_result> training_core::forward(plain_batch data) {
   owner_->net().post([call, data = std::move(data)] {
     call->on->enqueue([call, data](model::release_type release) {
       auto pass = forward_pass(call->on, data, call->deadline);
-      auto chunks = pass.chunks;
-      run_pass(std::move(pass), release, [call, data, chunks, release](pass_outcome outcome) {
+      run_pass(std::move(pass), release, [call, data, release](pass_outcome outcome) {
         try {
           if (outcome.failure) std::rethrow_exception(outcome.failure);
           forward_result ready;
-          ready.logprobs =
-              column<float>(logprobs_of(data, chunks, outcome.replies, true), data.layout_handle(), data.level());
+          ready.logprobs = column<float>(logprobs_of(data, outcome.chunks, outcome.replies, true), data.layout_handle(),
+                                         data.level());
           ready.tokens = data.shape().tokens();
           ready.elapsed_seconds = call->elapsed();
           call->ended.set_value(std::move(ready));
@@ -153,16 +168,26 @@ GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch 
   owner_->net().post([call, data = std::move(data), loss = std::move(loss)] {
     auto window = call->on->begin_pass();
     call->on->enqueue([call, data, loss, window](model::release_type release) {
+      if (!call->on->held().list.empty()) {
+        const auto refused = std::make_exception_ptr(error(
+            errc::config,
+            "forward_backward: this server divides the gradients of a step by all of its sequences, so a server's "
+            "loss and a custom loss in one step would scale each other. Call optim_step between them",
+            {.operation = "forward_backward"}));
+        call->on->end_pass(window, refused, false);
+        call->ended.set_error(refused);
+        return release();
+      }
+      call->on->held().on_trainer.sequences += data.shape().sequences();
       auto pass = make_pass(call->on, data, call->deadline, "forward_backward");
       pass.loss = loss.name;
       pass.config = loss.config;
       pass.datums = [data, loss](chunk_range range) { return datums_for_loss(data, range, loss); };
-      auto chunks = pass.chunks;
-      run_pass(std::move(pass), release, [call, data, loss, window, chunks, release](pass_outcome outcome) {
+      run_pass(std::move(pass), release, [call, data, loss, window, release](pass_outcome outcome) {
         training_step step;
         try {
           if (outcome.failure) std::rethrow_exception(outcome.failure);
-          auto logprobs = logprobs_of(data, chunks, outcome.replies, false);
+          auto logprobs = logprobs_of(data, outcome.chunks, outcome.replies, false);
           const auto metrics = wire::merge_metrics(outcome.replies).values;
           step.metrics = copy_metrics(metrics);
           step.loss = reported_loss(metrics);
@@ -177,6 +202,7 @@ GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch 
           outcome.failure = std::current_exception();
         }
         call->on->end_pass(window, outcome.failure, outcome.partly);
+        if (outcome.failure && !outcome.partly) call->on->held().forget(data.shape().sequences());
         if (outcome.failure) {
           call->ended.set_error(outcome.failure);
         } else {
@@ -193,4 +219,5 @@ GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch 
 }  // namespace gradwire::inline v0
 
 #include <gradwire/trainer/impl/custom_call.hpp>
+#include <gradwire/trainer/impl/held_gradients.hpp>
 #include <gradwire/trainer/impl/model_calls.hpp>

@@ -28,14 +28,26 @@ inline void http_client::send(http_call call, std::function<void(http_outcome)> 
     unsafe = unsafe || has_control_characters(h.name) || has_control_characters(h.value);
   }
   if (unsafe) refused = "a path or header has a character that cannot stand there";
-  if (!to.key.empty() && !to.address.tls && !to.address.is_loopback()) {
-    refused = "the key is not sent to " + to.address.host + " over http; use https";
+  if (to.has_credentials() && !to.address.tls && !to.address.is_loopback()) {
+    if (to.way()) {
+      refused = "the key is not sent to " + to.address.host +
+                " over http through a proxy; use https, or name the host in NO_PROXY";
+    } else if (!to.allow_key_over_http) {
+      refused = "the key is not sent to " + to.address.host + " over http; use https";
+    }
   }
   if (!refused.empty()) return done(http_failure{closed ? errc::closed : errc::config, false, refused});
-  http_pool& pool = pools[(to.address.tls ? "s:" : "p:") + to.address.host_header() + ":" + to.ca_file];
+  http_pool& pool =
+      pools[(to.address.tls ? "s:" : "p:") + to.address.host_header() + ":" + to.ca_file +
+            (to.way() ? " " + to.way()->address.host_header() + " " + to.way()->credentials.reveal() : "")];
   const traffic kind = call.kind;
   auto exchange = std::make_shared<http_exchange>(*this, pool, std::move(call), std::move(done));
   running.insert(exchange);
+  if (exchange->call.abort) {
+    *exchange->call.abort = [gone = std::weak_ptr<http_exchange>(exchange)] {
+      if (const auto alive = gone.lock()) alive->fail(errc::closed, alive->connected, "nobody waits for it any more");
+    };
+  }
   pool.waiting[static_cast<unsigned>(kind)].push_back(exchange);
   start_waiting(pool, kind);
   if (!exchange->started && !exchange->finished) exchange->wait_in_line();
@@ -48,7 +60,11 @@ inline void http_client::start_waiting(http_pool& pool, traffic kind) {
     line.pop_front();
     if (next->finished) continue;
     ++pool.active[static_cast<unsigned>(kind)];
-    next->start();
+    try {
+      next->start();
+    } catch (...) {
+      next->broken();
+    }
   }
 }
 
@@ -78,8 +94,15 @@ inline void http_client::give_back(http_pool& pool, std::unique_ptr<either_strea
 
 inline void http_client::close() {
   closed = true;
-  const auto all = running;
-  for (const auto& exchange : all) exchange->fail(errc::closed, exchange->connected, "the client was closed");
+  while (!running.empty()) {
+    const auto each = *running.begin();
+    running.erase(running.begin());
+    try {
+      each->fail(errc::closed, each->connected, "the client was closed");
+    } catch (...) {
+      each->broken();
+    }
+  }
   pools.clear();
 }
 

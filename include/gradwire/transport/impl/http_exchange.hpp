@@ -14,7 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include <gradwire/transport/impl/tls.hpp>
+#include <gradwire/transport/impl/http_connect.hpp>
+#include <gradwire/transport/impl/last_call.hpp>
 #include <gradwire/transport/runtime.hpp>
 #include <gradwire/version.hpp>
 
@@ -50,7 +51,8 @@ struct http_client {
 
   asio::io_context& io;
   runtime_options options;
-  std::map<std::string, http_pool> pools;  // by scheme, host, port and trusted certificates
+  address_lookup resolve;                  // empty: the system's
+  std::map<std::string, http_pool> pools;  // by scheme, host, port, trusted certificates and proxy
   std::set<std::shared_ptr<http_exchange>> running;
   bool closed = false;
 };
@@ -60,14 +62,14 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
   using parser_type = http::response_parser<http::string_body>;
 
   http_exchange(http_client& owner, http_pool& of, http_call what, std::function<void(http_outcome)> then)
-      : client(owner), pool(of), call(std::move(what)), done(std::move(then)), resolver(owner.io), timer(owner.io) {}
+      : client(owner), pool(of), call(std::move(what)), done(std::move(then)), timer(owner.io) {}
 
   void wait_in_line() {
     timer.expires_at(call.deadline);
-    timer.async_wait([self = shared_from_this()](error_code stopped) {
-      if (stopped || self->started || self->finished) return;
-      self->fail(errc::timeout, self->call.kind == traffic::poll, "no connection became free in time");
-    });
+    timer.async_wait(guarded(shared_from_this(), [](http_exchange& self, error_code stopped) {
+      if (stopped || self.started) return;
+      self.fail(errc::timeout, self.call.kind == traffic::poll, "no connection became free in time");
+    }));
   }
 
   void start() {
@@ -80,104 +82,79 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
   }
 
   void open() {
-    const url& address = call.to->address;
+    const http_peer& to = *call.to;
     try {
-      if (address.tls && !pool.tls) pool.tls.emplace(make_tls_context(*call.to));
+      if (to.address.tls && !pool.tls) pool.tls.emplace(make_tls_context(to));
     } catch (const error& e) {
       return fail(errc::config, false, e.what());
     }
-    stream = address.tls ? std::make_unique<either_stream>(client.io, *pool.tls)
-                         : std::make_unique<either_stream>(client.io);
     const auto latest =
-        std::min(call.deadline, std::chrono::steady_clock::now() + in_seconds(call.to->connect_timeout_seconds));
-    stream->lowest().expires_at(latest);
-    timer.expires_at(latest);  // a name lookup cannot be stopped, only abandoned
-    timer.async_wait([self = shared_from_this()](error_code stopped) {
-      if (!stopped && !self->connected)
-        self->fail(errc::timeout, false, "connecting to " + self->where() + " took too long");
-    });
-    error_code no_address;
-    const auto ip = asio::ip::make_address(address.host, no_address);
-    if (!no_address)
-      return connect(tcp::resolver::results_type::create(tcp::endpoint(ip, address.port), address.host, ""));
-    resolver.async_resolve(
-        address.host, std::to_string(address.port),
-        [self = shared_from_this()](error_code failed, tcp::resolver::results_type found) {
+        std::min(call.deadline, std::chrono::steady_clock::now() + in_seconds(to.connect_timeout_seconds));
+    connecting = std::make_shared<http_connecting>(
+        client.io, call.to, to.address.tls ? &*pool.tls : nullptr, latest,
+        [self = shared_from_this()](http_connecting::outcome made) {
+          const auto over = std::move(self->connecting);
           if (self->finished) return;
-          if (failed)
-            return self->fail(errc::transport, false,
-                              "the name " + self->call.to->address.host + " cannot be resolved: " + failed.message());
-          self->connect(found);
+          try {
+            if (auto* failed = std::get_if<http_failure>(&made))
+              return self->fail(failed->kind, failed->executed, std::move(failed->sentence));
+            self->stream = std::get<std::unique_ptr<either_stream>>(std::move(made));
+            self->write();
+          } catch (...) {
+            self->broken();
+          }
         });
-  }
-
-  void connect(const tcp::resolver::results_type& found) {
-    stream->lowest().async_connect(found, [self = shared_from_this()](error_code failed, const tcp::endpoint&) {
-      if (self->finished) return;
-      if (failed)
-        return self->fail(failed == beast::error::timeout ? errc::timeout : errc::transport, false,
-                          "connecting to " + self->where() + ": " + failed.message());
-      error_code ignored;
-      self->stream->lowest().socket().set_option(tcp::no_delay(true), ignored);
-      self->handshake();
-    });
-  }
-
-  void handshake() {
-    auto* const tls = stream->tls();
-    if (!tls) return write();
-    error_code failed;
-    if (!stream->name_server(call.to->address, failed)) return fail(errc::transport, false, "TLS: " + failed.message());
-    tls->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](error_code refused) {
-      if (self->finished) return;
-      if (!refused) return self->write();
-      std::string why = self->stream->verification_failure();
-      self->fail(refused == beast::error::timeout ? errc::timeout : errc::transport, false,
-                 "TLS with " + self->where() + " failed: " + refused.message() + (why.empty() ? "" : " (" + why + ")"));
-    });
+    connecting->start(client.resolve);
   }
 
   void write() {
     connected = true;
-    timer.cancel();
     const http_request& from = *call.request;
     const http_peer& to = *call.to;
     request.method_string(from.method);
-    request.target(from.target);
+    const bool through_proxy = to.way() && !to.address.tls;  // it is told the whole address, and no key
+    request.target(through_proxy ? "http://" + to.address.host_header() + from.target : from.target);
     request.version(11);
     request.set(http::field::host, to.address.host_header());
     request.set(http::field::user_agent,
                 "gradwire/" + std::to_string(version.major_) + "." + std::to_string(version.minor_));
     for (const http_header& h : from.headers) request.set(h.name, h.value);
     if (!to.key.empty()) request.set("X-API-Key", to.key.reveal());
+    for (const secret_header& each : to.headers) request.set(each.name, each.value.reveal());
+    if (through_proxy && !to.way()->credentials.empty())
+      request.set(http::field::proxy_authorization, "Basic " + to.way()->credentials.reveal());
     request.body() = {from.body.data(), from.body.size()};
     if (from.method != "GET" || !from.body.empty()) request.content_length(from.body.size());
     stream->lowest().expires_at(call.deadline);
-    http::async_write(*stream, request, [self = shared_from_this()](error_code failed, std::size_t) {
-      if (self->finished) return;
-      // Also after a failure: a server that refuses a large body answers before it has read it.
-      self->write_failure = failed;
-      if (failed == beast::error::timeout)
-        return self->fail(errc::timeout, false, "the request could not be sent in time");
-      self->read_head();
-    });
+    http::async_write(*stream, request,
+                      guarded(shared_from_this(), [](http_exchange& self, error_code failed, std::size_t) {
+                        // Also after a failure: a server that refuses a large body answers before it has read it.
+                        self.write_failure = failed;
+                        if (failed == beast::error::timeout)
+                          return self.fail(errc::timeout, false, "the request could not be sent in time");
+                        self.read_head();
+                      }));
   }
 
   void read_head() {
     parser.emplace();
     parser->header_limit(16 * 1024);
     parser->body_limit(boost::none);
-    http::async_read_header(*stream, buffer, *parser, [self = shared_from_this()](error_code failed, std::size_t) {
-      if (self->finished) return;
-      if (failed) return self->read_failed(failed);
-      if (self->parser->get().result_int() / 100 == 1) return self->read_head();  // 100, 103: the answer comes yet
-      self->check_head();
-    });
+    http::async_read_header(*stream, buffer, *parser,
+                            guarded(shared_from_this(), [](http_exchange& self, error_code failed, std::size_t) {
+                              if (failed) return self.read_failed(failed);
+                              if (self.parser->get().result_int() / 100 == 1)
+                                return self.read_head();  // 100, 103: the answer comes yet
+                              self.check_head();
+                            }));
   }
 
   void check_head() {
     const auto& head = parser->get();
     const unsigned status = head.result_int();
+    if (status == 407 && call.to->way() && !call.to->address.tls)
+      return fail(errc::config, false,
+                  "the proxy " + call.to->way()->address.host_header() + " wants another user name and password (407)");
     const bool has_body = status != 204 && status != 304;
     if (has_body && !parser->chunked() && !parser->content_length()) {
       return fail(errc::protocol, true,
@@ -192,23 +169,25 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     limit = is_error ? std::min<std::size_t>(call.reply_limit, 64 * 1024) : call.reply_limit;
     if (!is_error && parser->content_length().value_or(0) > limit) return too_long(*parser->content_length());
     parser->eager(true);
+    if (const auto length = parser->content_length())  // else it is read in pieces of 512 bytes
+      buffer.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(*length, 64 * 1024)) + buffer.size());
     read_body();
   }
 
   void read_body() {
     if (parser->is_done()) return succeed();
-    http::async_read_some(*stream, buffer, *parser, [self = shared_from_this()](error_code failed, std::size_t) {
-      if (self->finished) return;
-      if (failed) return self->read_failed(failed);
-      const std::size_t so_far = self->parser->get().body().size();
-      if (so_far > self->limit) {
-        if (!self->is_error) return self->too_long(so_far);
-        self->parser->get().body().resize(self->limit);  // enough of it to say what went wrong
-        self->cut = true;
-        return self->succeed();
-      }
-      self->read_body();
-    });
+    http::async_read_some(*stream, buffer, *parser,
+                          guarded(shared_from_this(), [](http_exchange& self, error_code failed, std::size_t) {
+                            if (failed) return self.read_failed(failed);
+                            const std::size_t so_far = self.parser->get().body().size();
+                            if (so_far > self.limit) {
+                              if (!self.is_error) return self.too_long(so_far);
+                              self.parser->get().body().resize(self.limit);  // enough of it to say what went wrong
+                              self.cut = true;
+                              return self.succeed();
+                            }
+                            self.read_body();
+                          }));
   }
 
   void too_long(std::uint64_t bytes) {
@@ -243,9 +222,7 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     reply.status = static_cast<int>(message.result_int());
     reply.headers = copy_headers(message);
     reply.body = std::move(message.body());
-    if (is_error) {
-      reply.body = call.to->key.removed_from(std::move(reply.body));  // a server may echo it
-    }
+    if (reply.status >= 300 || may_echo(reply)) hide_credentials(reply);
     if (message.keep_alive() && !cut && !write_failure && buffer.size() == 0) {
       stream->lowest().expires_never();
       client.give_back(pool, std::move(stream));
@@ -253,32 +230,55 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     finish(std::move(reply));
   }
 
+  // A server may say in any reply what it was sent, as a part of an error in a reply with status 200 too. There, what
+  // is short may be the text by chance, what is large is a result, and a server that hands keys out may mean this one.
+  bool may_echo(const http_response& reply) const {
+    return call.to->key.reveal().size() >= 16 && reply.body.size() <= (1u << 20) &&
+           !call.request->target.ends_with("/auth/token");
+  }
+
+  void hide_credentials(http_response& reply) const {
+    const http_peer& to = *call.to;
+    std::size_t longest = to.key.reveal().size();
+    for (const secret_header& each : to.headers) longest = std::max(longest, each.value.reveal().size());
+    reply.body = to.scrubbed(std::move(reply.body));
+    // What was cut off may end in a part of one.
+    if (cut) reply.body.resize(reply.body.size() - std::min(reply.body.size(), longest));
+    for (http_header& each : reply.headers) each.value = to.scrubbed(std::move(each.value));
+  }
+
   void fail(errc kind, bool executed, std::string sentence) {
-    finish(http_failure{kind, executed, call.to->key.removed_from(std::move(sentence))});
+    finish(http_failure{kind, executed, call.to->scrubbed(std::move(sentence))});
+  }
+
+  // Memory ran out on the way. Once the request was on its way, nobody knows.
+  void broken() noexcept {
+    try {
+      finish(http_failure{errc::transport, connected, "out of memory"});
+    } catch (...) {
+    }
   }
 
   void finish(http_outcome outcome) {
-    if (finished) return;
-    finished = true;
+    if (std::exchange(finished, true)) return;
     timer.cancel();
-    resolver.cancel();
+    if (connecting) std::exchange(connecting, nullptr)->stop();
     if (stream) stream->lowest().close();
     auto self = shared_from_this();
     client.running.erase(self);
     if (started) --pool.active[static_cast<unsigned>(call.kind)];
     auto then = std::move(done);
+    call.abort.reset();
     if (!client.closed) client.start_waiting(pool, call.kind);
     then(std::move(outcome));
   }
-
-  std::string where() const { return call.to->address.host_header(); }
 
   http_client& client;
   http_pool& pool;
   http_call call;
   std::function<void(http_outcome)> done;
-  tcp::resolver resolver;
   asio::steady_timer timer;
+  std::shared_ptr<http_connecting> connecting;
   std::unique_ptr<either_stream> stream;
   request_type request;
   beast::flat_buffer buffer;

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include <gradwire/error.hpp>
-#include <gradwire/transport/http.hpp>
-#include <gradwire/transport/http_server.hpp>
+#include <gradwire/transport/impl/http_head.hpp>
+#include <gradwire/transport/impl/http_listen.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -23,10 +23,11 @@ struct server_connection;
 struct http_server_state {
   http_server_options options;
   http_server::handler on_request;
-  std::uint16_t port = 0;
+  tcp::endpoint where;
   std::size_t connections = 0;  // this and `waiting` are touched on the server's thread only
   asio::io_context io{1};
   tcp::acceptor acceptor{io};
+  asio::steady_timer accept_again{io};
   std::set<std::shared_ptr<server_connection>> waiting;  // for the answer of the handler
   std::thread thread;
   std::weak_ptr<http_server_state> self;
@@ -36,19 +37,10 @@ inline std::chrono::steady_clock::duration seconds_as_duration(double seconds) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-// "127.0.0.1", "localhost" or "[::1]", with or without a port. A page of another site that resolves its own name to
-// 127.0.0.1 (DNS rebinding) still sends its own name here.
-inline bool names_loopback(std::string_view host) noexcept {
-  std::string_view name = host.substr(0, host.find(']') == host.npos ? host.find(':') : host.find(']') + 1);
-  for (char c : host.substr(name.size())) {
-    if (c != ':' && (c < '0' || c > '9')) return false;
-  }
-  return name == "127.0.0.1" || same_text(name, "localhost") || name == "[::1]";
-}
-
 struct server_connection : std::enable_shared_from_this<server_connection> {
   using parser_type = http::request_parser<http::string_body>;
   using reply_type = http::response<http::string_body>;
+  static constexpr std::size_t head_limit = 16 * 1024;
 
   server_connection(http_server_state& owner, tcp::socket socket) : server(owner), stream(std::move(socket)) {
     ++server.connections;
@@ -67,7 +59,7 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
   // Idle until the first byte; then the head has its own, shorter time.
   void wait_for_request() {
     parser.emplace();
-    parser->header_limit(16 * 1024);
+    parser->header_limit(2 * head_limit);  // it is measured before it is parsed
     parser->body_limit(boost::none);
     if (buffer.size() > 0) return read_head();
     stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
@@ -79,29 +71,49 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
   }
 
   void read_head() {
-    stream.expires_after(seconds_as_duration(server.options.head_timeout_seconds));
-    http::async_read_header(stream, buffer, *parser, [self = shared_from_this()](error_code failed, std::size_t) {
-      if (failed == http::error::header_limit) return self->refuse(431, "the request's head is over 16 KiB");
-      if (failed.category() == http::make_error_code(http::error::end_of_stream).category() &&
-          failed != http::error::end_of_stream && failed != http::error::partial_message) {
-        return self->refuse(400, "not an HTTP request: " + failed.message());
-      }
-      if (!failed) self->check_head();
+    stream.expires_after(seconds_as_duration(server.options.head_timeout_seconds));  // for all of it
+    read_more_of_head();
+  }
+
+  void read_more_of_head() {
+    const std::string_view text(static_cast<const char*>(buffer.data().data()), buffer.size());
+    const auto end = text.find("\r\n\r\n");
+    const std::string_view fault = fault_of_head(text.substr(0, end == text.npos ? end : end + 2));
+    if (!fault.empty()) return refuse(400, "not an HTTP request: " + std::string(fault));
+    if ((end == text.npos ? text.size() : end) > head_limit) return refuse(431, "the request's head is over 16 KiB");
+    if (end != text.npos) return parse_head();
+    stream.async_read_some(buffer.prepare(16 * 1024), [self = shared_from_this()](error_code failed, std::size_t n) {
+      if (failed) return;
+      self->buffer.commit(n);
+      self->read_more_of_head();
     });
+  }
+
+  void parse_head() {
+    error_code failed;
+    buffer.consume(parser->put(buffer.data(), failed));
+    if (failed) return refuse(400, "not an HTTP request: " + failed.message());
+    if (!parser->is_header_done()) return refuse(400, "not an HTTP request");
+    check_head();
   }
 
   void check_head() {
     const auto& head = parser->get();
-    if (head.count(http::field::host) != 1) return refuse(400, "a request needs exactly one Host");
-    const auto codings = head.count(http::field::transfer_encoding);
-    const bool is_chunked = same_text(view_of(head[http::field::transfer_encoding]), "chunked");
-    if (codings > 1 || (codings == 1 && (!is_chunked || head.version() != 11))) {
-      return refuse(400, "Transfer-Encoding may only be chunked, with HTTP/1.1");
-    }
-    if (codings == 1 && head.count(http::field::content_length) > 0) return refuse(400, "two framings of one body");
-    if (!names_loopback(view_of(head[http::field::host]))) return refuse(421, "this server answers to 127.0.0.1 only");
+    const std::string_view ambiguous = ambiguity_of(head);
+    if (!ambiguous.empty()) return refuse(400, std::string(ambiguous));
+    if (!is_own_host(view_of(head[http::field::host]), server.options))
+      return refuse(421, "this server does not answer to that Host; it is called 127.0.0.1");
     if (head.count(http::field::origin) > 0) return refuse(403, "requests of web pages are refused");
     if (parser->content_length().value_or(0) > server.options.body_limit) return refuse_body();
+    if (server.options.check_head) {
+      const http_request seen{
+          std::string(view_of(head.method_string())), std::string(view_of(head.target())), copy_headers(head), {}};
+      if (auto at_once = server.options.check_head(seen)) {
+        closing = closing || !parser->is_done();
+        return send(std::move(*at_once));
+      }
+    }
+    fields = static_cast<std::size_t>(std::distance(head.begin(), head.end()));
     parser->body_limit(server.options.body_limit);
     stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
     if (same_text(view_of(head[http::field::expect]), "100-continue")) {
@@ -118,11 +130,14 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
   void read_body() {
     http::async_read(stream, buffer, *parser, [self = shared_from_this()](error_code failed, std::size_t) {
       if (failed == http::error::body_limit) return self->refuse_body();
-      if (failed.category() == http::make_error_code(http::error::end_of_stream).category() &&
-          failed != http::error::end_of_stream && failed != http::error::partial_message) {
-        return self->refuse(400, "not an HTTP body: " + failed.message());
-      }
-      if (!failed) self->handle();
+      const bool ended = failed == http::error::end_of_stream || failed == http::error::partial_message;
+      const bool is_http = failed.category() == http::make_error_code(http::error::end_of_stream).category();
+      if (is_http && !ended) return self->refuse(400, "not an HTTP body: " + failed.message());
+      if (failed) return;
+      const auto& read = self->parser->get();
+      if (static_cast<std::size_t>(std::distance(read.begin(), read.end())) != self->fields)
+        return self->refuse(400, "headers behind the body are refused");  // they would pass for the head's
+      self->handle();
     });
   }
 
@@ -216,6 +231,7 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
   beast::flat_buffer buffer;
   std::optional<parser_type> parser;
   std::optional<reply_type> reply;
+  std::size_t fields = 0;  // of the head
   std::size_t drained = 0;
   bool closing = false;
 };
@@ -223,8 +239,15 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
 inline void accept_next(http_server_state& server) {
   server.acceptor.async_accept([&server](error_code failed, tcp::socket socket) {
     if (failed == asio::error::operation_aborted) return;
-    if (!failed) std::make_shared<server_connection>(server, std::move(socket))->start();
-    accept_next(server);
+    if (!failed) {
+      std::make_shared<server_connection>(server, std::move(socket))->start();
+      return accept_next(server);
+    }
+    // Out of file descriptors, say: the connection waits in line, and asking again at once would only burn the CPU.
+    server.accept_again.expires_after(std::chrono::milliseconds(50));
+    server.accept_again.async_wait([&server](error_code stopped) {
+      if (!stopped) accept_next(server);
+    });
   });
 }
 
@@ -234,20 +257,20 @@ GRADWIRE_DECL http_server::http_server(http_server_options options, handler on_r
     : state_(std::make_shared<detail::http_server_state>()) {
   detail::http_server_state& it = *state_;
   it.self = state_;
-  it.options = options;
+  it.options = std::move(options);
   it.on_request = std::move(on_request);
-  const detail::tcp::endpoint where(detail::asio::ip::address_v4::loopback(), options.port);
+  const detail::tcp::endpoint where = detail::place_to_listen(it.options);
   detail::error_code failed;
   it.acceptor.open(where.protocol(), failed);
   if (!failed) it.acceptor.set_option(detail::tcp::acceptor::reuse_address(true), failed);
   if (!failed) it.acceptor.bind(where, failed);
   if (!failed) it.acceptor.listen(detail::asio::socket_base::max_listen_connections, failed);
   if (failed) {
-    throw error(errc::transport, "cannot listen on 127.0.0.1:" + std::to_string(options.port) + ": " +
-                                     failed.message() +
-                                     (options.port ? "; choose another port, or 0 for any free one" : ""));
+    throw error(errc::transport, "cannot listen on " + it.options.address + ":" + std::to_string(it.options.port) +
+                                     ": " + failed.message() +
+                                     (it.options.port ? "; choose another port, or 0 for any free one" : ""));
   }
-  it.port = it.acceptor.local_endpoint().port();
+  it.where = it.acceptor.local_endpoint();
   detail::accept_next(it);
   it.thread = std::thread([&it] { it.io.run(); });
 }
@@ -257,7 +280,9 @@ GRADWIRE_DECL http_server::~http_server() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
-GRADWIRE_DECL std::uint16_t http_server::port() const noexcept { return state_->port; }
+GRADWIRE_DECL std::uint16_t http_server::port() const noexcept { return state_->where.port(); }
+
+GRADWIRE_DECL std::string http_server::base_url() const { return detail::url_of(state_->where); }
 
 GRADWIRE_DECL void http_server::post(std::function<void()> task) { detail::asio::post(state_->io, std::move(task)); }
 

@@ -12,12 +12,22 @@ namespace gradwire::inline v0 {
 
 GRADWIRE_DECL operation_action operation::poll_reply(time_point now, http_response reply) {
   pause_seconds_ = 0;
+  if (reply.status == 204 && !record_.may_be_empty) {  // no server of the field says so, but gateways do
+    return bad_answer(now, "status 204 instead of the result of request " + detail::printable(request_id_, 80),
+                      errc::protocol);
+  }
   if (reply.body.empty() || detail::is_protobuf(reply.header("Content-Type"))) return finish(now, std::move(reply));
   const auto head = detail::read_head(reply);
   if (!head.is_json) {
+    return bad_answer(
+        now, "the result of request " + detail::printable(request_id_, 80) + ": " + detail::not_json(reply, head),
+        detail::not_json_kind(reply));
+  }
+  if (!head.request_id.empty() && head.request_id != request_id_) {
     return bad_answer(now,
-                      "the result of request " + request_id_ + " is not JSON: " + detail::printable(reply.body, 80),
-                      errc::decode);
+                      "the answer is for request " + detail::printable(head.request_id, 80) + ", and request " +
+                          detail::printable(request_id_, 80) + " was asked for",
+                      errc::protocol);
   }
   if (head.type == "try_again" || head.status == "complete_metadata") {
     queue_state_ = head.queue_state;
@@ -38,15 +48,22 @@ GRADWIRE_DECL operation_action operation::poll_status(time_point now, const http
     case 429:
       return pause(now, wish);
     case 400:
+      if (detail::find_missing(detail::server_text(reply)) == detail::missing_thing::unloaded_model)
+        return missing(now, reply);
       return says_why || ++bad_answers_ > 3 ? refused(now, reply) : pause(now, wish);
+    case 402:
+      return unpaid(now, wish);
     case 404:
-      return fail(now, record_.effect == effect::reads ? errc::status : errc::outcome_unknown,
-                  "the trainer does not know request " + request_id_ + " (" + detail::server_text(reply) +
-                      "); it was probably restarted: load the last saved state");
+    case 412:
+      return missing(now, reply);
+    case 409:
+      return conflict(now, reply);
     case 410:
-      if (record_.effect == effect::mutates || ++bad_answers_ > 2) {
+      maybe_executed_ = true;
+      if (!may_resend() || ++resubmits_ > 2) {
         return fail(now, record_.effect == effect::reads ? errc::status : errc::outcome_unknown,
-                    "the trainer dropped the result of request " + request_id_ + " (410)");
+                    "the trainer dropped the result of request " + detail::printable(request_id_, 80) +
+                        " (410); nobody knows whether it was executed");
       }
       request_id_.clear();
       return pause(now, wish);  // submitted again: the server answers with the same future, or nothing is done twice

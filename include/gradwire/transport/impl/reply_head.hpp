@@ -3,6 +3,7 @@
 #pragma once
 
 #include <charconv>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,7 @@ struct reply_head {
   std::string status;      // "complete_metadata"
   bool has_error = false;
   std::string queue_state;
+  std::string problem;  // why it is no JSON
 };
 
 inline reply_head read_head(const http_response& reply) {
@@ -56,12 +58,42 @@ inline reply_head read_head(const http_response& reply) {
     head.type = text_of(document.find(root, "type"));
     head.status = text_of(document.find(root, "status"));
     head.queue_state = text_of(document.find(root, "queue_state"));
+    std::set<std::string_view> names;
+    for (const auto* member = head.is_object ? document.first(root) : nullptr; member;
+         member = document.next(*member)) {
+      if (names.insert(member->key).second) continue;
+      head.is_json = false;
+      head.problem = "the member '" + printable(member->key, 80) + "' stands there twice";
+    }
     const auto* const failed = document.find(root, "error");
     head.has_error = failed && failed->kind != wire::json_kind::null;
-  } catch (const error&) {
+  } catch (const error& unreadable) {
     head.is_json = false;
+    head.problem = unreadable.what();
+    if (head.problem.starts_with("gradwire: ")) head.problem.erase(0, 10);
   }
   return head;
+}
+
+// A page of a gateway, a proxy or a sign-in is no answer of a trainer.
+inline bool is_page(const http_response& reply) {
+  const std::string_view type = reply.header("Content-Type");
+  const auto first = reply.body.find_first_not_of(" \t\r\n");
+  return type.find("html") != type.npos || (first != std::string::npos && reply.body[first] == '<');
+}
+
+inline errc not_json_kind(const http_response& reply) { return is_page(reply) ? errc::protocol : errc::decode; }
+
+// Why a reply that should be JSON is none: its beginning and where reading stopped, or a page's type and title.
+inline std::string not_json(const http_response& reply, const reply_head& head) {
+  if (!is_page(reply)) return "the answer is not JSON: " + printable(reply.body, 80) + " (" + head.problem + ")";
+  std::string text = "the answer is a page instead of JSON (" + printable(reply.header("Content-Type"), 60) + ")";
+  const auto begin = reply.body.find("<title>");
+  const auto end = begin == std::string::npos ? begin : reply.body.find("</title>", begin);
+  const std::string_view body = reply.body;
+  if (end != std::string::npos)
+    return text + ", titled '" + printable(body.substr(begin + 7, end - begin - 7), 80) + "'";
+  return text + ": " + printable(body, 80);
 }
 
 }  // namespace detail

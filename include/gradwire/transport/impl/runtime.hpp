@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
 #include <gradwire/transport/future.hpp>
 #include <gradwire/transport/impl/http_client.hpp>
 #include <gradwire/transport/runtime.hpp>
@@ -21,6 +23,7 @@ namespace detail {
 struct runtime_state {
   explicit runtime_state(runtime_options options) : client(io, options) {}
 
+  const pid_t process = ::getpid();
   asio::io_context io{1};
   http_client client;
   std::map<std::uint64_t, std::unique_ptr<asio::steady_timer>> timers;  // I/O thread only
@@ -32,6 +35,13 @@ struct runtime_state {
   std::deque<std::function<void()>> work;
   bool closing = false;
   std::thread compute_thread;
+
+  // At once on the I/O thread, so that what it throws reaches the caller (asio::dispatch keeps it for run()).
+  template <class F>
+  void run_soon(F task) {
+    if (io.get_executor().running_in_this_thread()) return task();
+    asio::post(io, std::move(task));
+  }
 
   void run_io() {
     role_of_this_thread = thread_role::io;
@@ -79,39 +89,67 @@ inline void join_or_detach(std::thread& thread) {
 
 GRADWIRE_DECL runtime::runtime(runtime_options options) : state_(std::make_shared<detail::runtime_state>(options)) {
   state_->io_thread = std::thread([state = state_] { state->run_io(); });
-  state_->compute_thread = std::thread([state = state_] { state->run_work(); });
+  try {
+    state_->compute_thread = std::thread([state = state_] { state->run_work(); });
+  } catch (...) {
+    state_->io.stop();
+    state_->io_thread.join();
+    throw;
+  }
 }
 
 GRADWIRE_DECL runtime::~runtime() {
+  if (::getpid() != state_->process) {  // after fork() there is nobody to stop, and what they held is not to be touched
+    new std::shared_ptr<detail::runtime_state>(std::move(state_));
+    return;
+  }
   {
     std::lock_guard lock(state_->mutex);
     state_->closing = true;
   }
   state_->work_came.notify_all();
   const auto close = [state = state_] {
-    state->timers.clear();
     state->client.close();
+    state->timers.clear();
     state->io.stop();
   };
-  if (state_->io_thread.get_id() == std::this_thread::get_id()) {
-    close();
-  } else {
-    detail::asio::post(state_->io, close);
+  bool posted = false;
+  if (state_->io_thread.get_id() != std::this_thread::get_id()) {
+    try {
+      detail::asio::post(state_->io, close);
+      posted = true;
+    } catch (...) {  // no memory: stop it first and close afterwards
+      state_->io.stop();
+    }
   }
-  detail::join_or_detach(state_->io_thread);
+  if (posted) {
+    detail::join_or_detach(state_->io_thread);
+  } else {
+    if (state_->io_thread.get_id() != std::this_thread::get_id()) state_->io_thread.join();
+    close();
+    detail::join_or_detach(state_->io_thread);
+  }
   detail::join_or_detach(state_->compute_thread);
-  std::deque<std::function<void()>> never_run;
-  std::lock_guard lock(state_->mutex);
-  never_run.swap(state_->work);
+  {
+    std::deque<std::function<void()>> never_run;
+    std::lock_guard lock(state_->mutex);
+    never_run.swap(state_->work);
+  }
+  if (detail::lookups_running > 0) std::thread([waits = std::move(state_)] {}).detach();  // for the lookup to end
 }
 
 GRADWIRE_DECL time_point runtime::now() const { return std::chrono::steady_clock::now(); }
 
-GRADWIRE_DECL void runtime::post(std::function<void()> task) { detail::asio::post(state_->io, std::move(task)); }
+GRADWIRE_DECL void runtime::post(std::function<void()> task) {
+  if (::getpid() != state_->process) {
+    throw error(errc::config, "this client was made before fork(), and its threads did not come along; make a new one");
+  }
+  detail::asio::post(state_->io, std::move(task));
+}
 
 GRADWIRE_DECL std::uint64_t runtime::start_timer(time_point when, std::function<void()> task) {
   const std::uint64_t number = ++state_->last_timer;
-  detail::asio::dispatch(state_->io, [state = state_.get(), number, when, task = std::move(task)]() mutable {
+  state_->run_soon([state = state_.get(), number, when, task = std::move(task)]() mutable {
     auto& timer = state->timers[number] = std::make_unique<detail::asio::steady_timer>(state->io, when);
     timer->async_wait([state, number, task = std::move(task)](detail::error_code stopped) {
       if (stopped || state->timers.erase(number) == 0) return;
@@ -122,11 +160,11 @@ GRADWIRE_DECL std::uint64_t runtime::start_timer(time_point when, std::function<
 }
 
 GRADWIRE_DECL void runtime::cancel_timer(std::uint64_t timer) {
-  detail::asio::dispatch(state_->io, [state = state_.get(), timer] { state->timers.erase(timer); });
+  state_->run_soon([state = state_.get(), timer] { state->timers.erase(timer); });
 }
 
 GRADWIRE_DECL void runtime::send(http_call call, std::function<void(http_outcome)> done) {
-  detail::asio::dispatch(state_->io, [state = state_.get(), call = std::move(call), done = std::move(done)]() mutable {
+  state_->run_soon([state = state_.get(), call = std::move(call), done = std::move(done)]() mutable {
     state->client.send(std::move(call), std::move(done));
   });
 }

@@ -14,13 +14,38 @@
 namespace gradwire::inline v0 {
 namespace detail {
 
+// Bytes of the UTF-8 character that the text begins with; 0 when it is none.
+inline std::size_t length_of_character(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(text[i])); };
+  const unsigned head = byte(0);
+  const std::size_t length = head < 0x80                   ? 1
+                             : head >= 0xc2 && head < 0xe0 ? 2
+                             : head >= 0xe0 && head < 0xf0 ? 3
+                             : head >= 0xf0 && head < 0xf5 ? 4
+                                                           : 0;
+  if (length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  if ((head == 0xe0 && byte(1) < 0xa0) || (head == 0xed && byte(1) > 0x9f) || (head == 0xf0 && byte(1) < 0x90) ||
+      (head == 0xf4 && byte(1) > 0x8f))
+    return 0;  // too long for what it says, a surrogate, or beyond the last character
+  return length;
+}
+
 GRADWIRE_DECL std::string printable(std::string_view text, std::size_t limit) {
   std::string out;
-  for (char c : text.substr(0, limit)) {
+  const std::string_view shown = text.substr(0, limit);
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const char c = shown[i];
     const auto byte = static_cast<unsigned char>(c);
+    const std::size_t length = byte < 0x80 ? 1 : length_of_character(shown.substr(i));
     if (c == '\n' || c == '\t' || c == '\r') {
       out += ' ';
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (length > 1) {
+      out += shown.substr(i, length);
+      i += length - 1;
+    } else if (byte < 0x20 || byte >= 0x7f) {
       constexpr const char* digits = "0123456789abcdef";
       out += "\\x";
       out += digits[byte >> 4];
@@ -90,7 +115,7 @@ GRADWIRE_DECL std::string server_code(const http_response& reply) {
   return printable(found, 128);
 }
 
-inline std::optional<double> plain_number(std::string_view text) {
+GRADWIRE_DECL std::optional<double> plain_number(std::string_view text) {
   double value = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -115,6 +140,29 @@ GRADWIRE_DECL std::optional<double> retry_after_seconds(const http_response& rep
   const auto now = http_date(reply.header("Date"));  // the server's clock: ours may differ
   if (!then || !now || *then < *now) return std::nullopt;
   return static_cast<double>(*then - *now);
+}
+
+GRADWIRE_DECL bool has_word(std::string_view text, std::string_view word) {
+  for (std::size_t at = 0; at + word.size() <= text.size(); ++at) {
+    if (same_text(text.substr(at, word.size()), word)) return true;
+  }
+  return false;
+}
+
+GRADWIRE_DECL missing_thing find_missing(std::string_view text) {
+  constexpr std::string_view wrapper = "Failed to retrieve future: ";
+  if (text.starts_with(wrapper)) text.remove_prefix(wrapper.size());
+  if (has_word(text, "model not loaded")) return missing_thing::unloaded_model;
+  if (has_word(text, "future") || has_word(text, "request")) return missing_thing::request;
+  if (has_word(text, "checkpoint") || has_word(text, "weights")) return missing_thing::other;
+  return has_word(text, "model") || has_word(text, "session") ? missing_thing::model : missing_thing::other;
+}
+
+GRADWIRE_DECL bool says_locked(std::string_view text) {
+  for (const char* word : {"locked", " lock", "busy", "in progress", "try again", "retry"}) {
+    if (has_word(text, word)) return true;
+  }
+  return false;
 }
 
 GRADWIRE_DECL std::optional<sequence_conflict> find_sequence_conflict(std::string_view text) {

@@ -3,6 +3,8 @@
 // algorithms are compiled once.
 #pragma once
 
+#include <openssl/x509v3.h>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -68,16 +70,21 @@ class either_stream {
     return failed != asio::error::would_block && failed != asio::error::try_again;
   }
 
-  // Sends the server's name and demands a certificate for it.
+  // Sends the server's name and demands a certificate for it: by a name in it, not by its subject's common name, with
+  // a wildcard for a whole label only; for an address by that address.
   bool name_server(const url& address, error_code& failed) {
-    if (!address.is_ip_literal() && !SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str())) {
-      failed = asio::error::invalid_argument;
-      return false;
-    }
-    tls_->set_verify_callback(asio::ssl::host_name_verification(address.host), failed);
-    return !failed;
+    SSL* const session = tls_->native_handle();
+    X509_VERIFY_PARAM* const wanted = SSL_get0_param(session);
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    const bool known = address.is_ip_literal()
+                           ? X509_VERIFY_PARAM_set1_ip_asc(wanted, address.host.c_str()) == 1
+                           : X509_VERIFY_PARAM_set1_host(wanted, address.host.c_str(), address.host.size()) == 1 &&
+                                 SSL_set_tlsext_host_name(session, address.host.c_str()) == 1;
+    if (!known) failed = asio::error::invalid_argument;
+    return known;
   }
 
+  // Why the certificate was refused, in OpenSSL's words; "" when it was not.
   std::string verification_failure() {
     const long why = SSL_get_verify_result(tls_->native_handle());
     return why == X509_V_OK ? "" : X509_verify_cert_error_string(why);

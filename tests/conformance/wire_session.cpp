@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// One training session through the public client, call after call: what wire_session.py does with the Python SDK.
+//   wire_session MODEL            (server and key: TINKER_BASE_URL, TINKER_API_KEY)
+#include <gradwire/trainer.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+using namespace gradwire;
+using namespace gradwire::fields;
+
+namespace {
+
+std::vector<std::int32_t> bytes(std::string_view text) {
+  std::vector<std::int32_t> ids;
+  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+  return ids;
+}
+
+auto example(std::string_view asked, std::string_view answered) {
+  return datum{prompt(bytes(asked)) + response(bytes(answered))};
+}
+
+auto rollout(std::string_view asked, std::string_view answered, double value) {
+  return datum{prompt(bytes(asked)) + response(bytes(answered)),
+               old_logprobs = std::vector<float>(answered.size(), -1.5F), advantage = value};
+}
+
+// Σ w·(l²/2 − l): the gradient is one rounding of w·(l − 1), in float32 here as in the other client.
+template <class Batch>
+double squares(const Batch& data, ragged_view<const float> logprobs, ragged_view<float> gradients) {
+  double value = 0;
+  for (std::size_t s = 0; s < data.size(); ++s) {
+    const float* weight = data.data(weights) + data.shape().offset[s];
+    for (std::size_t t = 0; t < logprobs[s].size(); ++t) {
+      const float l = logprobs[s][t], w = weight[t];
+      value += static_cast<double>(w * (0.5F * l * l - l));
+      gradients[s][t] = w * (l - 1);
+    }
+  }
+  return value;
+}
+
+void session(const std::string& model) {
+  const batch supervised{example("2+2=", "four."), example("sky?", "blue, usually.")};
+  const batch rollouts{rollout("2+2=", "four.", 0.5), rollout("sky?", "blue.", -0.25)};
+
+  auto service = service_client::connect();
+  service.capabilities().result();
+  auto trainer = service.create_training_client({.base_model = model, .lora_rank = 8, .seed = 7}).result();
+  trainer.forward(supervised).result();
+  trainer.forward_backward(supervised, server_loss::cross_entropy{}).result();
+  trainer.optim_step({.learning_rate = 0.01}).result();
+  trainer.forward_backward(rollouts, server_loss::ppo{.clip_low_threshold = 0.5, .clip_high_threshold = 1.5}).result();
+  trainer.forward_backward_custom(supervised, [](const auto& data, auto l, auto g) { return squares(data, l, g); })
+      .result();
+  trainer.optim_step({.learning_rate = 0.01, .weight_decay = 0.125, .grad_clip_norm = 2}).result();
+  const auto state = trainer.save_state("compared").result();
+  const auto sampled = trainer.save_weights_for_sampler({.name = "compared-sampler"}).result();
+  auto sampler = service.create_sampling_client(sampled).result();
+  sampler.sample(bytes("2+2="), {.num_samples = 2, .max_tokens = 4, .temperature = 0.5, .seed = 3}).result();
+  trainer.load_state(state.path).result();
+  trainer.forward(supervised).result();
+  service.finish_session().result();
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) {
+    std::fprintf(stderr, "usage: wire_session MODEL\n");
+    return 2;
+  }
+  try {
+    session(arguments[1]);
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "%s\n", problem.what());
+    return 1;
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of the system calls of a real trainer that saves, as strace sees it: what a rename makes visible was synced
+// before, and the folder is synced after it. (tests/loopback/state_file.cpp holds the same order without strace.)
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "trainer_process.hpp"
+#include "training_run.hpp"
+
+namespace {
+
+bool strace_works(const std::filesystem::path& folder) {
+  const auto log = folder / "strace.txt";
+  const ::pid_t made = ::fork();
+  if (made == 0) {
+    ::execlp("strace", "strace", "-o", log.c_str(), "-e", "trace=none", "true", static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(made, &status, 0);
+  return status == 0;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(system_calls)
+
+BOOST_AUTO_TEST_CASE(synced_before_it_is_renamed_and_the_folder_after_it) {
+  const run_folder at;
+  if (!strace_works(at.path)) {
+    BOOST_TEST_MESSAGE("skipped: strace is not here, or may not trace");
+    return;
+  }
+  const auto trace = at.path / "trace.txt";
+  {
+    const kept_trainer trainer(at.path, {{"COMMIT_EVERY", "1"}}, {},
+                               {"strace", "-D", "-f", "-y", "-s", "4096", "-e", "signal=none", "-e",
+                                "trace=write,fsync,fdatasync,rename,renameat,renameat2", "-o", trace.string()});
+    train(trainer.endpoint(), at.path / "journal.jsonl", {});
+  }
+  const std::regex write_call(R"re(write\(\d+<([^>]+)>)re"),
+      sync_call(R"re((?:fsync|fdatasync)\(\d+<([^>]+)>\) += 0)re"),
+      rename_call(
+          R"re(renameat2?\((?:AT_FDCWD|\d+)<([^>]+)>, "([^"]*)", (?:AT_FDCWD|\d+)<[^>]+>, "([^"]*)".*\) += 0)re");
+  std::istringstream lines(gradwire::loopback::read_text(trace));
+  std::set<std::string> unsynced;              // written since their last sync
+  std::map<std::string, int> folders_to_sync;  // with a new name in them
+  std::set<std::string> synced;
+  int renames = 0;
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::smatch found;
+    const std::string call = line.substr(line.find(' ') + 1);  // after the thread's id
+    if (std::regex_search(call, found, write_call)) {
+      unsynced.insert(found[1]);
+    } else if (std::regex_search(call, found, sync_call)) {
+      unsynced.erase(found[1]);
+      synced.insert(found[1]);
+      folders_to_sync.erase(found[1]);
+    } else if (call.find("rename") == 0) {
+      BOOST_REQUIRE_MESSAGE(std::regex_search(call, found, rename_call), call);
+      BOOST_TEST(folders_to_sync.empty(), "a folder was not synced before: " << call);
+      const std::filesystem::path from = std::filesystem::path(found[1].str()) / found[2].str();
+      BOOST_TEST(synced.count(from.string()) == 1U, "renamed before it was synced: " << call);
+      for (const std::string& file : unsynced)
+        BOOST_TEST(!file.starts_with(from.string()), "renamed with " << file << " not synced");
+      folders_to_sync[(std::filesystem::path(found[1].str()) / found[3].str()).parent_path().string()] = 1;
+      ++renames;
+    }
+  }
+  BOOST_TEST(folders_to_sync.empty());
+  BOOST_TEST(renames >= 12);  // a session, a model, nine operations and more, two saved states
+}
+
+BOOST_AUTO_TEST_SUITE_END()

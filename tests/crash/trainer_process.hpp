@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// This test program once more, as another process with a part to play (roles.cpp): an embedded trainer or a training
+// loop, which may be told to end itself with SIGKILL at a certain point. Ended by its id only.
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gradwire/loopback/files/text_file.hpp>
+#include <gradwire/transport/endpoint.hpp>
+
+extern char** environ;
+
+// What the process of a role is told, as variables GRADWIRE_TEST_<name>.
+using role_settings = std::map<std::string, std::string>;
+
+// Starts a role; its output goes to the end of `log`. `ready` is a pipe's end that it inherits, or -1.
+inline ::pid_t start_role(const std::string& role, const role_settings& settings, const std::filesystem::path& log,
+                          int ready = -1, const std::vector<std::string>& in_front = {}) {
+  std::vector<std::string> words = in_front;
+  words.insert(words.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "--run_test=roles/" + role,
+                             "--catch_system_errors=no", "--color_output=no"});
+  std::vector<std::string> variables;
+  for (char** each = environ; *each != nullptr; ++each) variables.emplace_back(*each);
+  for (const auto& [name, value] : settings) variables.push_back("GRADWIRE_TEST_" + name + "=" + value);
+  if (ready >= 0) variables.push_back("GRADWIRE_TEST_READY=" + std::to_string(ready));
+  std::vector<char*> arguments, environment;
+  for (auto& each : words) arguments.push_back(each.data());
+  for (auto& each : variables) environment.push_back(each.data());
+  arguments.push_back(nullptr);
+  environment.push_back(nullptr);
+  ::posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  ::pid_t made = -1;
+  const int failed = ::posix_spawnp(&made, arguments[0], &actions, nullptr, arguments.data(), environment.data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) throw std::runtime_error("cannot start " + words[0]);
+  return made;
+}
+
+// A trainer that is started again whenever it dies, on the same port and folder, until this goes away.
+class kept_trainer {
+ public:
+  // `first` holds for the first process only: where it is to end itself.
+  kept_trainer(std::filesystem::path folder, role_settings settings, const role_settings& first = {},
+               std::vector<std::string> in_front = {})
+      : folder_(std::move(folder)), settings_(std::move(settings)), in_front_(std::move(in_front)) {
+    settings_["STATE"] = (folder_ / "state").string();
+    settings_["PORT"] = "0";
+    auto once = settings_;
+    for (const auto& [name, value] : first) once[name] = value;
+    start(once);
+    if (port_ == 0) {  // it ended before it was ready
+      ::waitpid(process_.exchange(-1), nullptr, 0);
+      ++deaths_;
+      start(settings_);
+    }
+    if (port_ == 0) throw std::runtime_error("the trainer did not start: " + output());
+    settings_["PORT"] = std::to_string(port_);
+    keeper_ = std::thread([this] { keep(); });
+  }
+  ~kept_trainer() {
+    ending_ = true;
+    kill();
+    keeper_.join();
+  }
+  kept_trainer(const kept_trainer&) = delete;
+  kept_trainer& operator=(const kept_trainer&) = delete;
+
+  gradwire::endpoint endpoint() const {
+    return {"http://127.0.0.1:" + std::to_string(port_), "tml-" + std::string(32, '7')};
+  }
+  void kill() {
+    const std::lock_guard lock(mutex_);
+    if (process_ > 0) ::kill(process_, SIGKILL);
+  }
+  int deaths() const noexcept { return deaths_; }
+  std::filesystem::path log() const { return folder_ / "trainer.log"; }
+  std::string output() const { return gradwire::loopback::read_text_if_there(log()).value_or(""); }
+
+ private:
+  void start(const role_settings& settings) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+    ::fcntl(ends[1], F_SETFD, 0);
+    {
+      const std::lock_guard lock(mutex_);
+      process_ = start_role("trainer", settings, log(), ends[1], in_front_);
+    }
+    ::close(ends[1]);
+    char text[16] = {};
+    const ::ssize_t got = ::read(ends[0], text, sizeof text - 1);
+    ::close(ends[0]);
+    if (got > 0) port_ = std::atoi(text);
+  }
+
+  void keep() {
+    for (;;) {
+      int status = 0;
+      ::siginfo_t ended{};
+      ::waitid(P_PID, static_cast<::id_t>(process_), &ended, WEXITED | WNOWAIT);
+      {
+        const std::lock_guard lock(mutex_);  // not to be killed any more when its id is free again
+        ::waitpid(process_, &status, 0);
+        process_ = -1;
+      }
+      if (ending_) return;
+      ++deaths_;
+      if (deaths_ > 50) return;
+      start(settings_);
+    }
+  }
+
+  std::filesystem::path folder_;
+  role_settings settings_;
+  std::vector<std::string> in_front_;  // a program that runs the trainer
+  std::mutex mutex_;
+  std::atomic<::pid_t> process_{-1};
+  std::atomic<int> port_{0};
+  std::atomic<int> deaths_{0};
+  std::atomic<bool> ending_{false};
+  std::thread keeper_;
+};
