@@ -117,7 +117,8 @@ FAULT_CASE(S04_the_trainer_restarts_between_submit_and_result) {
       s.trainer.forward_backward(data, server_loss::cross_entropy{}).result();
       s.trainer.optim_step(adam).result();
     }
-    for (const float x : s.trainer.forward(data).result()[0]) expected.push_back(x);
+    const auto probe = s.trainer.forward(data).result();
+    for (const float x : probe[0]) expected.push_back(x);
   }
   std::optional<loopback::server> server(loopback::start(options(0)));
   const std::uint16_t port = port_of(*server);
@@ -152,7 +153,8 @@ FAULT_CASE(S04_the_trainer_restarts_between_submit_and_result) {
   trainer.forward_backward(data, server_loss::cross_entropy{}).result();
   trainer.optim_step(adam).result();
   std::vector<float> resumed;
-  for (const float x : trainer.forward(data).result()[0]) resumed.push_back(x);
+  const auto probe = trainer.forward(data).result();
+  for (const float x : probe[0]) resumed.push_back(x);
   BOOST_TEST(resumed == expected, boost::test_tools::per_element());
   server.reset();
   std::filesystem::remove_all(folder);

@@ -8,6 +8,7 @@
 
 #include <cctype>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -38,7 +39,10 @@ class answerer {
   }
 
   std::uint16_t port() const noexcept { return port_; }
-  void set(std::string_view answer) { answer_ = answer; }  // between two requests only
+  void set(std::string_view answer) {  // what connections made after this are answered with
+    const std::lock_guard lock(mutex_);
+    answer_ = answer;
+  }
 
  private:
   void serve() {
@@ -46,9 +50,13 @@ class answerer {
       const int accepted = ::accept(listener_.get(), nullptr, nullptr);
       if (accepted < 0) return;
       const fuzz::socket_handle client(accepted);
-      std::string request;
+      std::string request, answer;
+      {
+        const std::lock_guard lock(mutex_);
+        answer = answer_;
+      }
       while (request.find("\r\n\r\n") == std::string::npos && client.receive(request)) continue;
-      client.send(answer_);
+      client.send(answer);
       client.end();
       while (client.receive(request)) continue;  // until the client has read it and closes
     }
@@ -56,6 +64,7 @@ class answerer {
 
   fuzz::socket_handle listener_;
   std::uint16_t port_ = 0;
+  std::mutex mutex_;
   std::string answer_;
   std::thread thread_;
 };

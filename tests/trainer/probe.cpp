@@ -49,7 +49,8 @@ BOOST_AUTO_TEST_CASE(the_embedded_trainer) {
   BOOST_TEST(t.notes.empty());
   const auto table = to_table(t);
   BOOST_TEST(table.find("the plain sum of -weight * logprob") != std::string::npos);
-  const wire::json_document json(to_json(t));
+  const std::string written = to_json(t);  // the document refers to it
+  const wire::json_document json(written);
   BOOST_TEST(json.find(json.root(), "cross_entropy")->text == "sum");
 }
 

@@ -78,5 +78,8 @@ GRADWIRE_DECL void check_name(const std::string& name);  // of a checkpoint; thr
 }  // namespace gradwire::inline v0
 
 #ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/trainer/impl/custom_call.hpp>
+#include <gradwire/trainer/impl/held_gradients.hpp>
+#include <gradwire/trainer/impl/model_calls.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
 #endif

@@ -34,7 +34,7 @@ class gradient_gauge {
   // Finds a step that is small enough to be linear and large enough to be seen.
   bool find_step() {
     for (scale_ = 1e-6; scale_ < 1e3; scale_ *= 4)
-      if (by_step({link_.body({sequence(1)})}, 0) > 0.01) return true;
+      if (by_step({link_.body({sequence(1)})}, 0) > 0.002) return true;
     return false;
   }
 

@@ -153,9 +153,8 @@ struct pass_ticket {
 };
 
 GRADWIRE_DECL std::shared_ptr<gradient_window> model::begin_pass() {
-  std::shared_ptr<gradient_window> handle(window_.get(), pass_ticket{shared_from_this(), window_});
-  ++window_->running;
-  return handle;
+  ++window_->running;  // first: a handle that cannot be made ends the pass
+  return {window_.get(), pass_ticket{shared_from_this(), window_}};
 }
 
 GRADWIRE_DECL void model::end_pass(const std::shared_ptr<gradient_window>& window, std::exception_ptr failure,

@@ -26,6 +26,13 @@ inline operation_record question(session& of, std::string name, const std::strin
   return asked;
 }
 
+// … that is only asked to recognise the server: its answer is not worth waiting for.
+inline operation_record question_in_passing(session& of, std::string name, const std::string& path, std::string body) {
+  auto asked = question(of, std::move(name), path, std::move(body));
+  asked.time_limit_seconds = std::min(asked.time_limit_seconds, of.options().first_contact_seconds);
+  return asked;
+}
+
 constexpr bool is_not_there(int status) noexcept { return status == 404 || status == 405 || status == 501; }
 
 GRADWIRE_DECL void session::use_dialect(const wire::dialect& row) {
@@ -107,7 +114,7 @@ GRADWIRE_DECL void session::recognise() {
     if (row->name != "skyrl") return started(nullptr);
     // Its releases that take JSON only have an endpoint that the later ones lack; {} is refused before anything is
     // done.
-    return run(question(*this, "forward", "/api/v1/forward", "{}"), traffic::control, nullptr,
+    return run(question_in_passing(*this, "forward", "/api/v1/forward", "{}"), traffic::control, nullptr,
                [self = shared_from_this()](const operation_outcome& outcome) {
                  const error* const failed =
                      outcome.machine && outcome.failure ? &*outcome.machine->failure() : nullptr;
@@ -117,7 +124,7 @@ GRADWIRE_DECL void session::recognise() {
                });
   }
   if (!wire::detail::is_uuid(id_)) return started(nullptr);
-  auto asked = question(*this, "capabilities", "/api/v1/get_server_capabilities", "");
+  auto asked = question_in_passing(*this, "capabilities", "/api/v1/get_server_capabilities", "");
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (!outcome.failure) {
       try {

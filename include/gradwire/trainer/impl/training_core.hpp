@@ -217,7 +217,3 @@ GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch 
 
 }  // namespace detail
 }  // namespace gradwire::inline v0
-
-#include <gradwire/trainer/impl/custom_call.hpp>
-#include <gradwire/trainer/impl/held_gradients.hpp>
-#include <gradwire/trainer/impl/model_calls.hpp>

@@ -130,10 +130,11 @@ GRADWIRE_DECL runtime::~runtime() {
     detail::join_or_detach(state_->io_thread);
   }
   detail::join_or_detach(state_->compute_thread);
-  {
-    std::deque<std::function<void()>> never_run;
-    std::lock_guard lock(state_->mutex);
-    never_run.swap(state_->work);
+  for (std::unique_lock lock(state_->mutex); !state_->work.empty(); lock.lock()) {  // what never ran
+    auto task = std::move(state_->work.front());
+    state_->work.pop_front();
+    lock.unlock();
+    task = nullptr;
   }
   if (detail::lookups_running > 0) std::thread([waits = std::move(state_)] {}).detach();  // for the lookup to end
 }
