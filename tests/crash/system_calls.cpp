@@ -2,10 +2,12 @@
 // The order of the system calls of a real trainer that saves, as strace sees it: what a rename makes visible was synced
 // before, and the folder is synced after it. (tests/loopback/state_file.cpp holds the same order without strace.)
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <map>
 #include <regex>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "trainer_process.hpp"
 #include "training_run.hpp"
@@ -24,6 +26,20 @@ bool strace_works(const std::filesystem::path& folder) {
   return status == 0;
 }
 
+// strace writes on for a moment after the process that it follows has ended; its last words are "PID +++ killed …".
+std::string whole_trace(const std::filesystem::path& trace, ::pid_t process) {
+  const std::string last_words = std::to_string(process) + " +++ ";
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::string text;
+  while (std::chrono::steady_clock::now() < limit) {
+    text = gradwire::loopback::read_text(trace);
+    const auto at = text.find(last_words);
+    if (at != std::string::npos && text.find('\n', at) != std::string::npos) return text;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  throw std::runtime_error("strace did not tell the end of process " + std::to_string(process));
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(system_calls)
@@ -35,17 +51,19 @@ BOOST_AUTO_TEST_CASE(synced_before_it_is_renamed_and_the_folder_after_it) {
     return;
   }
   const auto trace = at.path / "trace.txt";
+  ::pid_t process = -1;
   {
     const kept_trainer trainer(at.path, {{"COMMIT_EVERY", "1"}}, {},
-                               {"strace", "-D", "-f", "-y", "-s", "4096", "-e", "signal=none", "-e",
+                               {"strace", "-D", "-f", "-y", "-s", "4096", "-e", "signal=SIGKILL", "-e",
                                 "trace=write,fsync,fdatasync,rename,renameat,renameat2", "-o", trace.string()});
+    process = trainer.process();
     train(trainer.endpoint(), at.path / "journal.jsonl", {});
   }
   const std::regex write_call(R"re(write\(\d+<([^>]+)>)re"),
       sync_call(R"re((?:fsync|fdatasync)\(\d+<([^>]+)>\) += 0)re"),
       rename_call(
           R"re(renameat2?\((?:AT_FDCWD|\d+)<([^>]+)>, "([^"]*)", (?:AT_FDCWD|\d+)<[^>]+>, "([^"]*)".*\) += 0)re");
-  std::istringstream lines(gradwire::loopback::read_text(trace));
+  std::istringstream lines(whole_trace(trace, process));
   std::set<std::string> unsynced;              // written since their last sync
   std::map<std::string, int> folders_to_sync;  // with a new name in them
   std::set<std::string> synced;

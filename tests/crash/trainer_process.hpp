@@ -79,6 +79,7 @@ class kept_trainer {
     kill();
     keeper_.join();
   }
+  ::pid_t process() const { return process_; }
   kept_trainer(const kept_trainer&) = delete;
   kept_trainer& operator=(const kept_trainer&) = delete;
 

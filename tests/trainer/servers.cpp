@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(results_of_a_pass_in_either_encoding_whatever_was_asked_for
   reply.loss_fn_outputs.push_back({{"logprobs", wire::tensor(wire::array<float>{-1, -2, -3})}});
   reply.metrics = {{"no_colon", 3}, {"lr:last", 1}};
   for (const bool as_json : {false, true}) {
-    b.net->on_request([&](const exchange& e, http_response& answer) {
+    b.net->on_request([&, as_json](const exchange& e, http_response& answer) {
       if (e.target.ends_with("/forward_backward")) {
         answer = answer_json(R"({"future_id":"17","status":"pending","request_id":"17"})");
         return fault::answer;

@@ -82,6 +82,7 @@ inline constexpr dialect dialects[] = {
      .load_clears_gradients = false,
      .bare_archive_names = true,
      .grad_clip_norm = false,
+     .order = sequencing::unknown,  // 0.3.0 executes a repeated seq_id again
      .custom_loss = lowering::observed},
     {.name = "tuft", .other_encoding = false, .order = sequencing::strict},
     {.name = "fireworks",

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <gradwire/trainer/impl/session.hpp>
+#include <gradwire/transport/server_text.hpp>
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/outcome.hpp>
 
