@@ -108,7 +108,7 @@ bool complete(std::string_view bytes, const http_response& reply) {
       continue;
     }
     if (reply.status == 204 || reply.status == 304) return reply.body.empty();
-    if (head.find("transfer-encoding:") != head.npos) {
+    if (head.find("\r\ntransfer-encoding:") != head.npos) {
       const auto body = dechunked(rest);
       return body && *body == reply.body;
     }

@@ -49,5 +49,20 @@ std::vector<http_header> copy_headers(const Fields& fields) {
   return headers;
 }
 
+// How a message says where its body ends must be said once, in words that every reader takes alike; the parser passes
+// over a coding that it does not know and goes by the length next to it.
+template <class Head>
+std::string_view ambiguous_framing(const Head& head) {
+  const auto codings = head.count(http::field::transfer_encoding);
+  const auto lengths = head.count(http::field::content_length);
+  if (codings > 0 && (head.version() != 11 || !same_text(view_of(head[http::field::transfer_encoding]), "chunked")))
+    return "Transfer-Encoding may only be chunked, with HTTP/1.1";
+  if (codings + lengths > 1) return "two framings of one body";
+  const std::string_view length = view_of(head[http::field::content_length]);
+  if (lengths > 0 && (length.empty() || length.find_first_not_of("0123456789") != length.npos))
+    return "Content-Length may only be one number";
+  return {};
+}
+
 }  // namespace detail
 }  // namespace gradwire::inline v0

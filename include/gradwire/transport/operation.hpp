@@ -114,6 +114,7 @@ class operation {
 
   // An attempt may have been acted upon without our knowing its answer.
   bool maybe_executed() const noexcept { return maybe_executed_; }
+  bool told_executed() const noexcept { return told_executed_; }  // the server says so, by its next number
   std::size_t body_size() const noexcept { return submit_request_->body.size(); }
   double elapsed_seconds(time_point now) const { return std::chrono::duration<double>(now - begun_).count(); }
 
@@ -170,6 +171,7 @@ class operation {
   int resubmits_ = 0;      // because a result was dropped
   int last_status_ = 0;
   bool in_flight_ = false;
+  bool told_executed_ = false;
   bool maybe_executed_ = false;
   bool cancel_asked_ = false;
   bool settled_ = false;

@@ -155,8 +155,10 @@ inline void read(const json_reader& in, sample_reply& reply) {
   visit("target_prompt_logprobs", reply.target_prompt_logprobs);
   in.member("prompt_alt_tokens", [&](const json_reader& draws) {
     auto& table = reply.prompt_alt_tokens.emplace();
-    draws.member("tokens", [&](const json_reader& m) { read_tensor(m, table.tokens, dtype::int64); });
-    draws.member("logprobs", [&](const json_reader& m) { read_tensor(m, table.logprobs, dtype::float32); });
+    if (!draws.member("tokens", [&](const json_reader& m) { read_tensor(m, table.tokens, dtype::int64); }))
+      draws.missing("tokens");
+    if (!draws.member("logprobs", [&](const json_reader& m) { read_tensor(m, table.logprobs, dtype::float32); }))
+      draws.missing("logprobs");
   });
 }
 

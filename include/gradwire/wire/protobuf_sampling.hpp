@@ -103,16 +103,20 @@ inline void read(pbf_reader in, sample_reply& reply) {
         break;
       case text_field(6): {
         auto& table = reply.prompt_alt_tokens.emplace();
+        bool has_tokens = false, has_logprobs = false;
         for (pbf_reader inner = in.get_message(); inner.next();) switch (inner.tag_and_type()) {
             case text_field(1):
               table.tokens = read_tensor(inner.get_message(), "prompt_alt_tokens");
+              has_tokens = true;
               break;
             case text_field(2):
               table.logprobs = read_tensor(inner.get_message(), "prompt_alt_tokens");
+              has_logprobs = true;
               break;
             default:
               inner.skip();
           }
+        if (!has_tokens || !has_logprobs) malformed("prompt_alt_tokens: without its tokens or logprobs");
         break;
       }
       default:

@@ -115,9 +115,10 @@ inline void submit_step(const std::shared_ptr<client_call<optimizer_step>>& call
     } catch (...) {
       // A server that counts has told that it was executed, once.
       const bool unknown =
-          outcome.failure && (outcome.machine ? outcome.machine->failure()->kind() == errc::outcome_unknown &&
-                                                    outcome.machine->failure()->details().http_status != 409
-                                              : outcome.perhaps_sent);
+          outcome.failure &&
+          (outcome.machine ? running_pass::may_be_executed(*outcome.machine) &&
+                                 outcome.machine->failure()->kind() != errc::closed && !outcome.machine->told_executed()
+                           : outcome.perhaps_sent);
       if (unknown) call->on->taint("nobody knows whether an optim_step was executed");
       if (outcome.failure) call->on->held().give_back(taken);
       call->ended.set_error(std::current_exception());
@@ -248,7 +249,11 @@ GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_op
   auto call = begin_call<loaded_state>(model_);
   auto result = call->ended.get_future();
   owner_->net().post([call, options] {
-    call->on->enqueue([call, options](model::release_type release) {
+    // A load begins anew: steps after it wait for it, and are not stopped by what failed before it and was forgotten.
+    const auto before = call->on->close_window();
+    const auto window = call->on->begin_pass();
+    window->normalized = before->normalized;
+    call->on->enqueue([call, options, before, window](model::release_type release) {
       const auto make = [call, options](std::int64_t seq_id) {
         if (seq_id > 1 && !call->on->of()->dialect().load_on_live_model) {
           throw error(errc::config,
@@ -262,14 +267,24 @@ GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_op
         return call->on->of()->record("load_state", "/api/v1/load_weights", wire::to_json(body),
                                       load_effect(*call->on->of()));
       };
-      call->on->submit(make, call->deadline, release, [call, options, release](const operation_outcome& outcome) {
-        if (outcome.failure && !load_was_executed(outcome)) {
+      call->on->submit(make, call->deadline, release, [=](const operation_outcome& outcome) {
+        const bool loaded = !outcome.failure || load_was_executed(outcome);
+        const bool forgets = loaded && call->on->of()->dialect().load_clears_gradients && !call->on->held().divides;
+        const auto carry_over = [on = call->on, before, window, forgets] {
+          on->end_pass(window, forgets ? nullptr : before->failure, false);
+        };
+        if (forgets || before->running == 0) {
+          carry_over();
+        } else {
+          before->waiting.push_back(carry_over);
+        }
+        if (!loaded) {
           call->ended.set_error(outcome.failure);
           return release();
         }
         call->on->held().list.clear();
         // Where gradients outlive a load, those that are there must not go into the next step.
-        if (call->on->of()->dialect().load_clears_gradients && !call->on->held().divides) call->on->clear_taint();
+        if (forgets) call->on->clear_taint();
         call->ended.set_value(loaded_state{options.path, call->elapsed()});
         release();
       });

@@ -137,7 +137,8 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
 
   void was_acknowledged() {
     request.on->of()->settle_encoding();
-    if (next < request.chunks.size() && !outcome.failure && !request.deadline.is_cancelled()) return send();
+    if (outcome.failure) return;  // the model's next job waits until all have ended, and then sees the failure
+    if (next < request.chunks.size() && !request.deadline.is_cancelled()) return send();
     if (acknowledged) std::exchange(acknowledged, nullptr)();
   }
 
@@ -173,6 +174,10 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
 
   static bool may_be_executed(const operation& machine) {
     const errc kind = machine.failure()->kind();
+    const int status = machine.failure()->details().http_status;
+    if (kind == errc::status && !machine.request_id().empty() &&
+        (status == 401 || status == 403 || status >= 500 || (status == 400 && machine.failure_body().empty())))
+      return true;  // that was said of the question for its result, not of the request
     return kind == errc::outcome_unknown ||
            (kind != errc::status && (!machine.request_id().empty() || machine.maybe_executed()));
   }

@@ -34,7 +34,7 @@ inline bool load_was_executed(const operation_outcome& outcome) {
   if (!outcome.failure || !outcome.machine || !outcome.machine->maybe_executed()) return false;
   const error& failure = *outcome.machine->failure();
   const int status = failure.details().http_status;
-  if (failure.kind() == errc::outcome_unknown && status == 409) return true;
+  if (outcome.machine->told_executed()) return true;
   return failure.kind() == errc::status && status == 400 && has_word(failure.what(), "not permitted");
 }
 

@@ -53,6 +53,7 @@ GRADWIRE_DECL void session::take_config(const wire::client_config_reply& config)
     dialect_.order = *config.sequence == "dedupe"   ? wire::sequencing::dedupes
                      : *config.sequence == "strict" ? wire::sequencing::strict
                                                     : wire::sequencing::unknown;
+    if (!options_.order) options_.order = dialect_.order;  // recognise() takes a whole row
   }
 }
 
@@ -121,6 +122,8 @@ GRADWIRE_DECL void session::recognise() {
                      outcome.machine && outcome.failure ? &*outcome.machine->failure() : nullptr;
                  if (failed && failed->kind() == errc::status && failed->details().http_status == 422)
                    self->use_dialect(*wire::find_dialect("skyrl-json"));
+                 else if (!failed || failed->kind() != errc::status || !is_not_there(failed->details().http_status))
+                   self->dialect_.order = wire::sequencing::unknown;  // it did not say which release it is
                  self->started(nullptr);
                });
   }

@@ -155,6 +155,8 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     if (status == 407 && call.to->way() && !call.to->address.tls)
       return fail(errc::config, false,
                   "the proxy " + call.to->way()->address.host_header() + " wants another user name and password (407)");
+    if (const std::string_view fault = ambiguous_framing(head); !fault.empty())
+      return fail(errc::protocol, true, "the reply has no clear end: " + std::string(fault));
     const bool has_body = status != 204 && status != 304;
     if (has_body && !parser->chunked() && !parser->content_length()) {
       return fail(errc::protocol, true,

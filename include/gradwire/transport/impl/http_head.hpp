@@ -42,18 +42,11 @@ inline std::string_view fault_of_head(std::string_view text) noexcept {
   return {};
 }
 
-// The same for what the parser has made of it.
+// The same for what the parser has made of a request.
 template <class Head>
 std::string_view ambiguity_of(const Head& head) {
   if (head.count(http::field::host) != 1) return "a request needs exactly one Host";
-  const auto codings = head.count(http::field::transfer_encoding);
-  const auto lengths = head.count(http::field::content_length);
-  if (codings > 0 && (head.version() != 11 || !same_text(view_of(head[http::field::transfer_encoding]), "chunked")))
-    return "Transfer-Encoding may only be chunked, with HTTP/1.1";
-  if (codings + lengths > 1) return "two framings of one body";
-  const std::string_view length = view_of(head[http::field::content_length]);
-  if (lengths > 0 && (length.empty() || length.find_first_not_of("0123456789") != length.npos))
-    return "Content-Length may only be one number";
+  if (const std::string_view fault = ambiguous_framing(head); !fault.empty()) return fault;
   if (!view_of(head.target()).starts_with('/')) return "a request's target begins with '/'";
   return {};
 }

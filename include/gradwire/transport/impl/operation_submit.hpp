@@ -75,6 +75,7 @@ GRADWIRE_DECL operation_action operation::conflict(time_point now, const http_re
   const std::string text = detail::server_text(reply);
   const auto numbers = detail::find_sequence_conflict(text);
   if (numbers && numbers->got == record_.seq_id && numbers->expected > numbers->got && maybe_executed_) {
+    told_executed_ = true;
     return fail(now, errc::outcome_unknown,
                 "an earlier attempt was executed, and its result is lost: the trainer expected seq_id " +
                     std::to_string(numbers->expected) + " and was sent " + std::to_string(numbers->got) +
@@ -120,7 +121,12 @@ GRADWIRE_DECL operation_action operation::refused(time_point now, const http_res
     sentence += ". Check the key: " + (from.empty() ? "the token given to connect()" : from);
     if (from.find("TINKER_API_KEY") == from.npos) sentence += ", or the environment variable TINKER_API_KEY";
   }
-  return fail(now, errc::status, sentence);
+  // A refusal says nothing of an earlier attempt whose answer was lost.
+  const bool unknown = request_id_.empty() && maybe_executed_ &&
+                       (record_.effect == effect::deduped || record_.effect == effect::counted) &&
+                       !detail::find_sequence_conflict(text);
+  if (unknown) sentence += "; an earlier attempt may have been executed";
+  return fail(now, unknown ? errc::outcome_unknown : errc::status, sentence);
 }
 
 }  // namespace gradwire::inline v0
