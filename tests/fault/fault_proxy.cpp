@@ -547,7 +547,7 @@ std::vector<rule> mixed(double rate) {
       {.id = "mixed-reset", .what = fault::reset, .deliver = false},
       {.id = "mixed-reset-body", .what = fault::reset_mid_body},
       {.id = "mixed-truncate", .what = fault::truncate},
-      {.id = "mixed-garbage", .what = fault::garbage},
+      {.id = "mixed-garbage", .what = fault::garbage, .attempt = {1, 2}},  // a third one ends the operation (B05)
       {.id = "mixed-429",
        .what = fault::respond,
        .deliver = false,

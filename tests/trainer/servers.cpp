@@ -28,14 +28,15 @@ struct staged {
 
   explicit staged(std::map<std::string, http_response> given = {}, loopback::start_options how = {})
       : server(loopback::start(std::move(how))), answers(std::move(given)) {
-    net->on_request([this](const exchange& e, http_response& reply) {
-      for (const auto& [path, answer] : answers)
-        if (e.target.ends_with(path)) {
-          reply = answer;
-          return fault::answer;
-        }
-      return fault::none;
-    });
+    net->on_request([this](const exchange& e, http_response& reply) { return answered(e, reply); });
+  }
+  fault answered(const exchange& e, http_response& reply) const {
+    for (const auto& [path, answer] : answers)
+      if (e.target.ends_with(path)) {
+        reply = answer;
+        return fault::answer;
+      }
+    return fault::none;
   }
   service_client connect(connect_options how = quick()) {
     how.on_event = [this](const client_event& event) {
@@ -110,6 +111,68 @@ BOOST_AUTO_TEST_CASE(rows_are_recognised_from_first_answers) {
   auto unknown = quick();
   unknown.dialect = "nobody";
   must_fail(errc::config, {"no dialect is called 'nobody'", "fireworks"}, [&] { other.connect(unknown); });
+}
+
+// A server is trusted to know a request again only when it is known to: a step whose answer is lost is otherwise not
+// sent again.
+BOOST_AUTO_TEST_CASE(who_is_trusted_with_a_repeat) {
+  struct row {
+    const char* what;
+    std::map<std::string, http_response> answers;
+    std::size_t sent;
+    std::optional<wire::sequencing> told = {};
+  };
+  const auto skyrl = answer_json(R"({"session_id":"session_0a1b2c3d"})");
+  const auto config = [](const char* more) {
+    return answer_json(std::string(R"({"pjwt_auth_enabled":false)") + more + "}");
+  };
+  const std::map<std::string, http_response> silent{{"/client/config", plain_config},
+                                                    {"/get_server_capabilities", {500, {}, "Internal Server Error"}}};
+  const std::vector<row> rows{
+      {"the embedded trainer says that it does", {}, 2},
+      {"nobody knows who it is", silent, 1},
+      {"… but the user does", silent, 2, wire::sequencing::dedupes},
+      {"SkyRL 0.4",
+       {{"/client/config", plain_config}, {"/create_session", skyrl}, {"/forward", answer_json("{}", 404)}},
+       2},
+      {"SkyRL 0.3",
+       {{"/client/config", config(R"(,"sequence":null)")},
+        {"/create_session", skyrl},
+        {"/forward", answer_json("{}", 422)}},
+       1},
+      {"a SkyRL that does not say which",
+       {{"/client/config", plain_config}, {"/create_session", skyrl}, {"/forward", answer_json("{}", 401)}},
+       1},
+      {"one that says so itself, whatever its row says",
+       {{"/client/config", config(R"(,"sequence":"dedupe")")},
+        {"/create_session", skyrl},
+        {"/forward", answer_json("{}", 422)}},
+       2},
+  };
+  for (const auto& each : rows) {
+    staged it(each.answers);
+    const bool is_played = each.answers.contains("/create_session");
+    if (is_played) {
+      it.answers["/create_model"] = it.answers["/optim_step"] = answer_json(R"({"request_id":"r"})");
+      it.answers["/retrieve_future"] = answer_json(R"({"model_id":"m","metrics":{}})");
+    }
+    auto how = quick();
+    how.order = each.told;
+    auto service = it.connect(how);
+    auto trainer = service.create_training_client({.base_model = it.server.model(), .lora_rank = 2}).result();
+    it.net->on_request([&it, lost = false](const exchange& e, http_response& reply) mutable {
+      if (!e.target.ends_with("/optim_step") || std::exchange(lost, true)) return it.answered(e, reply);
+      return fault::lose_reply;
+    });
+    auto step = trainer.optim_step();
+    if (each.sent == 2) {
+      BOOST_CHECK_NO_THROW(step.result());
+    } else {
+      must_fail(errc::outcome_unknown, {}, [&] { step.result(); });
+    }
+    BOOST_TEST(it.net->count("/optim_step") == each.sent, each.what);
+    if (!is_played) BOOST_TEST(it.server.executed().optim_step == 1, each.what);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_tolerance_list) {

@@ -613,6 +613,34 @@ BOOST_AUTO_TEST_CASE(a_strict_server_tells_that_a_lost_attempt_was_executed) {
   r.reply(accepted).reply(finished).must_succeed(finished_body);
 }
 
+BOOST_AUTO_TEST_CASE(a_refusal_says_nothing_of_a_lost_attempt) {
+  for (const int status : {401, 413, 415, 422}) {
+    play p;
+    p.begin().fails(reset_after_send()).wait();
+    p.reply(json(status, R"({"detail":"no"})")).must_fail(errc::outcome_unknown, "may have been executed");
+    play never_arrived;
+    never_arrived.begin().fails(refused()).wait();
+    never_arrived.reply(json(status, R"({"detail":"no"})")).must_fail(errc::status, "no");
+    play nothing_to_repeat(effect::reads);
+    nothing_to_repeat.begin().fails(reset_after_send()).wait();
+    nothing_to_repeat.reply(json(status, R"({"detail":"no"})")).must_fail(errc::status, "no");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(only_the_servers_own_number_tells_that_it_was_executed) {
+  play told(effect::counted);
+  told.begin().fails(reset_after_send()).wait();
+  told.reply(json(409, R"({"detail":"Sequence conflict: expected 8, got 7."})"));
+  BOOST_REQUIRE(told.is_done());
+  BOOST_TEST(told.machine->told_executed());
+  play locked(effect::counted);  // the deadline passes while the model is locked
+  locked.begin().fails(reset_after_send()).wait();
+  while (!locked.is_done())
+    locked.next.what == action::send ? locked.reply(json(409, R"({"detail":"model is locked"})")) : locked.wait();
+  BOOST_TEST(locked.machine->failure()->details().http_status == 409);
+  BOOST_TEST(!locked.machine->told_executed());
+}
+
 BOOST_AUTO_TEST_CASE(a_model_that_is_gone) {
   for (const char* text : {"Model not found", "Unknown model: m", "Session not found"}) {
     play p;

@@ -241,7 +241,7 @@ inline void read(pbf_reader in, forward_backward_request& request) {
         break;
       }
       case varint_field(6):
-        request.forward_only = in.get_bool();
+        request.forward_only = in.get_uint64() != 0;  // protozero's get_bool reads a byte past a message that ends here
         break;
       case text_field(7):
         read_entry(in.get_message(), [&](std::string name, pbf_reader value) {

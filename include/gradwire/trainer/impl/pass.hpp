@@ -138,7 +138,7 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
   void was_acknowledged() {
     request.on->of()->settle_encoding();
     if (outcome.failure) return;  // the model's next job waits until all have ended, and then sees the failure
-    if (next < request.chunks.size() && !request.deadline.is_cancelled()) return send();
+    if (next < request.chunks.size()) return send();  // which fails, when it was cancelled meanwhile
     if (acknowledged) std::exchange(acknowledged, nullptr)();
   }
 
