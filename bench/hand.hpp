@@ -2,9 +2,8 @@
 // The kernels that the library is measured against: each loss written by hand in intrinsics, value and gradient in as
 // few passes as there can be, no heap, on the batch's own rows (aligned, padded with weight 0). Two flavours:
 //
-//   free      multiplies by the weights, sums floats in float, k3 as exp(d) - d - 1: as fast as this gets, and wrong
-//   where a
-//             masked token holds NaN, near d = 0 in float, and in long sums
+//   free      multiplies by the weights, sums floats in float, k3 as exp(d) - d - 1: as fast as this gets, and
+//             wrong where a masked token holds NaN, near d = 0 in float, and in long sums
 //   contract  keeps what the library promises: selects, sums in double, k3 to 4 ulp everywhere
 #pragma once
 

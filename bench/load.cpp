@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client's half of load.py: one measurement against a trainer that computes nothing, printed as one line of JSON.
-//   load WHAT COUNT MODEL          WHAT: steps, raw, flight, custom, upload; server and key from TINKER_BASE_URL,
-//   _API_KEY
+//
+//   load steps|raw|flight|custom|upload COUNT MODEL      server and key: TINKER_BASE_URL, TINKER_API_KEY
 #include <gradwire/loss/sft_nll.hpp>
 #include <gradwire/trainer.hpp>
 #include <gradwire/transport/runtime.hpp>
@@ -14,8 +14,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
-#include <numeric>
+#include <map>
+#include <string_view>
 
 using namespace gradwire;
 using namespace gradwire::fields;
@@ -44,10 +46,6 @@ int open_sockets() {
     if (std::filesystem::read_symlink(entry.path(), gone).string().starts_with("socket:")) ++count;
   }
   return count;
-}
-
-training_client made(service_client& service, const std::string& model) {
-  return service.create_training_client({.base_model = model, .lora_rank = 8}).result();
 }
 
 void steps(training_client& trainer, int count) {
@@ -152,22 +150,17 @@ void upload(training_client& trainer, int count) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 4) {
+  const std::map<std::string_view, std::function<void(training_client&, int)>> all{
+      {"steps", steps}, {"raw", raw}, {"flight", flight}, {"custom", custom}, {"upload", upload}};
+  const auto what = all.find(count == 4 ? arguments[1] : "");
+  if (what == all.end()) {
     std::fprintf(stderr, "usage: load steps|raw|flight|custom|upload COUNT MODEL\n");
     return 2;
   }
-  const std::string what = arguments[1];
-  const int times = std::atoi(arguments[2]);
   try {
-    const double begin = now();
     auto service = service_client::connect();
-    auto trainer = made(service, arguments[3]);
-    if (what == "start") std::printf("{\"seconds\": %.4f}\n", now() - begin);
-    if (what == "steps") steps(trainer, times);
-    if (what == "raw") raw(trainer, times);
-    if (what == "flight") flight(trainer, times);
-    if (what == "custom") custom(trainer, times);
-    if (what == "upload") upload(trainer, times);
+    auto trainer = service.create_training_client({.base_model = arguments[3], .lora_rank = 8}).result();
+    what->second(trainer, std::atoi(arguments[2]));
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "%s\n", problem.what());
     return 1;

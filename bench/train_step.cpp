@@ -4,8 +4,7 @@
 //   make FOLDER SIZE                   writes a model with random weights: tiny, 20m       -> {"parameters": …}
 //   load FOLDER RANK THREADS ALGEBRA   rank 0: full; fastest xtensor-blas eigen            -> {"algebra": …}
 //   batch SEQUENCES LENGTH             tokens that the peers know, too                     -> {}
-//   step COUNT                         so many steps                                       -> {"ms": each, "loss":
-//   first} sample SEQUENCES PROMPT NEW        batched sampling, greedy at a temperature of 1      -> {"ms": …}
+//   step COUNT                         so many steps                       -> {"ms": of each, "loss": before the first}
 #include <gradwire/loopback/training.hpp>
 
 #include <algorithm>
@@ -72,18 +71,6 @@ struct bench {
     milliseconds = (now() - begin) / count;
     return loss;
   }
-
-  double sample(std::size_t sequences, std::size_t prompt, std::size_t fresh) {
-    std::vector<std::int32_t> ids(prompt);
-    for (std::size_t i = 0; i < prompt; ++i) ids[i] = static_cast<std::int32_t>(65 + i);
-    std::vector<sample_request> requests;  // groups of 8, as GRPO asks
-    for (std::size_t i = 0; i < sequences; i += 8)
-      requests.push_back({ids, {.max_tokens = fresh, .num_samples = 8, .seed = i, .stop_at_end = false}});
-    const frozen_model frozen = model->snapshot();
-    const double begin = now();
-    frozen.sample(requests);
-    return now() - begin;
-  }
 };
 
 }  // namespace
@@ -128,10 +115,6 @@ int main() {
       double milliseconds = 0;
       const double loss = all.steps(count, milliseconds);
       std::cout << "{\"ms\": " << milliseconds << ", \"loss\": " << loss << "}" << std::endl;
-    } else if (word == "sample") {
-      std::size_t sequences = 0, prompt = 0, fresh = 0;
-      in >> sequences >> prompt >> fresh;
-      std::cout << "{\"ms\": " << all.sample(sequences, prompt, fresh) << "}" << std::endl;
     }
   }
 }

@@ -19,13 +19,7 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-
-
-def say(*words):
-    print(*words, file=sys.stderr, flush=True)
-
+from common import COMPILER, HERE, ROOT, Process, interpreter, say, warn_if_busy
 
 # --- the peer: train_step.py --peer KIND FOLDER RANK THREADS ----------------------------------------------------------
 
@@ -166,38 +160,17 @@ def peer(kind, folder, rank, threads):
 # --- the driver -------------------------------------------------------------------------------------------------------
 
 
-class Process:
-    """A program that answers one line with one line."""
-
-    def __init__(self, *command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, line=None):
-        if line is not None:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"{self.process.args[0]} ended at: {line}")
-        return json.loads(answer)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def build(folder):
     program = os.path.join(folder, "train_step")
-    compiler = os.environ.get("CXX", "g++")
     say("building train_step.cpp")
-    subprocess.run([compiler, "-std=c++20", "-O3", "-march=native", "-DNDEBUG", "-pthread", f"-I{ROOT}/include",
+    subprocess.run([COMPILER, "-std=c++20", "-O3", "-march=native", "-DNDEBUG", "-pthread", f"-I{ROOT}/include",
                     "-isystem", "/usr/include/eigen3", f"{HERE}/train_step.cpp", "-o", program, "-lopenblas",
                     "-lboost_json", "-lboost_container"], check=True)
     return program
 
 
 def main():
-    words = lambda text: text.split(",")
+    words = lambda text: text.split(",") if text else []
     numbers = lambda text: [int(x) for x in text.split(",")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=words, default=["tiny", "20m"])
@@ -210,14 +183,10 @@ def main():
     parser.add_argument("--milliseconds", type=float, default=300, help="of one measurement, at least one step")
     parser.add_argument("--program", help="a train_step that is built already")
     options = parser.parse_args()
-    python = os.environ.get("GRADWIRE_TORCH_PYTHON")
+    python = interpreter("transformers") if options.peers else None
     if options.peers and not python:
-        found = subprocess.run([f"{ROOT}/tests/python/venv", "transformers"], capture_output=True, text=True)
-        if found.returncode != 0:
-            sys.exit(found.stderr)
-        python = found.stdout.strip()
-    if os.getloadavg()[0] > 0.5:
-        say(f"the machine is not idle (load {os.getloadavg()[0]:.1f}); ratios hold better than times")
+        sys.exit("bench/train_step.py: no interpreter for the peers; --peers '' measures without them")
+    warn_if_busy()
     names = {"eager": "PyTorch eager", "compile": "torch.compile", "transformers": "transformers"}
     with tempfile.TemporaryDirectory(prefix="gradwire-bench-") as folder:
         program = options.program or build(folder)
@@ -242,8 +211,8 @@ def measure(program, python, model, size, rank, threads, batch, algebra, options
     everyone = {"ours": Process(program)}
     name = everyone["ours"].ask(f"load {model} {rank} {threads} {algebra}")["algebra"]
     for p in options.peers:
-        everyone[p] = Process(python, __file__, "--peer", p, model, str(rank), str(threads))
-        everyone[p].ask()
+        everyone[p] = Process(python, __file__, "--peer", p, model, rank, threads)
+        everyone[p].hear()
     counts, losses = {}, {}
     for who, process in everyone.items():
         process.ask(f"batch {sequences} {length}")

@@ -6,7 +6,6 @@
 #include <iostream>
 #include <vector>
 
-// [include]
 #include <gradwire/gradient/check_gradient.hpp>
 #include <gradwire/gradient/culprit.hpp>
 #include <gradwire/gradient/difference.hpp>
@@ -14,7 +13,6 @@
 #include <gradwire/gradient/gradient_metrics.hpp>
 #include <gradwire/gradient/shift_check.hpp>
 #include <gradwire/loss.hpp>
-// [include]
 
 using namespace gradwire;
 using namespace gradwire::fields;

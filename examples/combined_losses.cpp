@@ -15,7 +15,6 @@ using namespace gradwire::fields;
 // 1 where the answer is a demonstration, 0 where the policy wrote it
 inline constexpr field<"is_sft", per_sequence> is_sft{};
 
-// [mixture]
 struct demonstrations_and_rollouts {
   double clip = 0.2;  // trust region of the ratio, dimensionless
 
@@ -25,7 +24,6 @@ struct demonstrations_and_rollouts {
     return mean_over_sequences(mean_over_tokens(where(is_sft > 0, -logprobs, -gain)));
   }
 };
-// [mixture]
 
 template <class Loss, class Batch>
 void show(const char* name, const Loss& loss, const Batch& data) {
@@ -46,8 +44,6 @@ int main() {
              datum{prompt(question) + response(shown), logprobs = {-2.0, -0.5}, ref_logprobs = {-1.9, -0.5},
                    old_logprobs = {-2.0, -0.5}, advantage = 0.0, is_sft = 1}};
 
-  // [sum]
   show("GRPO + 0.1 SFT", grpo{}() + 0.1 * sft_nll{}(), data);
-  // [sum]
   show("demonstrations beside rollouts", demonstrations_and_rollouts{}, data);
 }

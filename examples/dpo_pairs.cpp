@@ -26,14 +26,12 @@ int main() {
   auto trainer = service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = 8}).result();
   auto reference = service.create_reference_client(trainer).result();
 
-  // [pairs]
   batch polite{group(chosen(answer_to("more?", "yes, please")), rejected(answer_to("more?", "give me")))};
   batch brief{group(chosen(answer_to("why?", "because.")), rejected(answer_to("why?", "it is a long story that")))};
   const auto with_reference = [&](const auto& part) {
     return with(ref_logprobs = reference.forward(part).result(), part);
   };
   const auto pairs = accumulate(with_reference(polite), with_reference(brief));  // the mean is over both pairs
-  // [pairs]
 
   for (int i = 0; i < 10; ++i) {
     auto step = trainer.forward_backward_custom(pairs, dpo{.beta = 0.1});

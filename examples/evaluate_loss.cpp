@@ -12,12 +12,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <initializer_list>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/batch_file.hpp"
@@ -170,9 +173,15 @@ int run_estimator(const catalogue::estimator_row& estimator, const options::vari
 // What one option does without, or not with, another. Nothing that is asked for is dropped in silence.
 void refuse_misfits(const options::variables_map& given) {
   const auto is_given = [&](const char* option) { return given.count(option) && !given[option].defaulted(); };
-  for (const char* other : {"loss", "advantage", "batch", "set", "write-docs"})
-    if (is_given("list") && is_given(other))
-      throw error(errc::config, std::string("--list and --") + other + " do not go together; ask for one of them");
+  const auto alone = [&](const char* option, std::initializer_list<std::string_view> with) {
+    for (const auto& [other, value] : given)
+      if (is_given(option) && other != option && !value.defaulted() &&
+          std::find(with.begin(), with.end(), other) == with.end())
+        throw error(errc::config,
+                    std::string("--") + option + " and --" + other + " do not go together; ask for one of them");
+  };
+  alone("list", {"json", "text"});
+  alone("write-docs", {});
   if (is_given("loss") && is_given("advantage"))
     throw error(errc::config, "--loss and --advantage do not go together; ask for one of them");
   for (const char* other : {"check", "diff", "dump", "curve", "markdown"})
@@ -248,6 +257,10 @@ int main(int count, char** words) {
     rest.add("text", 1);
     options::store(options::command_line_parser(count, words).options(hidden).positional(rest).run(), given);
     options::notify(given);
+    if (given.count("help")) {
+      std::cout << usage << all;
+      return 0;
+    }
     refuse_misfits(given);
     if (given.count("write-docs")) {
       catalogue::write_pages(given["write-docs"].as<std::string>());
@@ -263,8 +276,7 @@ int main(int count, char** words) {
     if (given.count("loss")) return run_loss(catalogue::preset(given["loss"].as<std::string>()), given);
     if (given.count("advantage"))
       return run_estimator(catalogue::estimator(given["advantage"].as<std::string>()), given);
-    std::cout << usage << all;
-    return given.count("help") ? 0 : 2;
+    std::cerr << usage << all;
   } catch (const error& e) {
     std::cerr << e.what() << " [" << gradwire::to_string(e.kind()) << "]\n";
   } catch (const std::exception& e) {

@@ -25,7 +25,6 @@ int main() {
   const std::vector<int> question{'s', 'a', 'y', ' ', 'a', ':'};
 
   for (int i = 0; i < 30; ++i) {
-    // [rollout]
     auto weights = trainer.save_weights_for_sampler({.name = "step-" + std::to_string(i)}).result();
     auto sampler = service.create_sampling_client(weights).result();
     auto drawn = sampler.sample(question, {.num_samples = 16, .max_tokens = 8}).result();
@@ -43,14 +42,11 @@ int main() {
           datum{prompt(question) + response(s.tokens), old_logprobs = s.logprobs, advantage = rewards[k] - mean});
     }
     batch rollout{group(samples)};
-    // [rollout]
 
-    // [step]
     auto data = with(ref_logprobs = reference.forward(rollout).result(), rollout);  // one column more, typed
     auto step = trainer.forward_backward_custom(data, grpo{.beta = 0.02});          // a future
     auto optim = trainer.optim_step({.learning_rate = 1e-2});                       // sent once it has succeeded
     optim.result();
-    // [step]
     std::printf("step %2d  reward %.3f  loss %+.4f  kl %.4f\n", i, mean, step.result().loss,
                 step.result().metric("kl"));
   }

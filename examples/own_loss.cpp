@@ -24,13 +24,11 @@ struct my_grpo {
 
 int main() {
   const std::vector<int> question{11, 12, 13}, good{21, 22, 2}, bad{31, 2};
-  // [datum]
   datum d1{prompt(question) + response(good),  // weights 0 0 1 1 1: the targets are shifted by one
            old_logprobs = {-1.2, -0.4, -0.1}, ref_logprobs = {-1.1, -0.6, -0.1}, advantage = 0.7};
   datum d2{prompt(question) + response(bad), old_logprobs = {-0.9, -0.3}, ref_logprobs = {-1.0, -0.3},
            advantage = -0.7};
   batch data{group(d1, d2)};
-  // [datum]
 
   // What a trainer's forward pass would say now:
   const std::vector<std::vector<double>> now{{0, 0, -1.0, -0.3, -0.2}, {0, 0, -1.4, -0.5}};

@@ -14,7 +14,6 @@ int main() {
   const std::string question = "2+2=", answer = "4.";  // the embedded model reads bytes
   const std::vector<int> q(question.begin(), question.end()), a(answer.begin(), answer.end());
 
-  // [step]
   auto server = loopback::start();  // lives as long as this variable
   auto service = service_client::connect(server.endpoint());
   auto trainer = service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = 8}).result();
@@ -27,13 +26,10 @@ int main() {
     optim.result();
     std::printf("step %2d  loss %.4f\n", i, step.result().loss);
   }
-  // [step]
 
-  // [sample]
   auto saved = trainer.save_weights_for_sampler({.name = "sft", .type = checkpoint::base}).result();
   auto sampler = service.create_sampling_client(saved).result();
   auto drawn = sampler.sample(q, {.max_tokens = 2, .temperature = 0}).result();
-  // [sample]
   std::printf("%s", question.c_str());
   for (int token : drawn.sequences[0].tokens) std::printf("%c", token);
   std::printf("\n");

@@ -13,7 +13,6 @@ using namespace gradwire;
 int main(int count, char** arguments) {
   const std::string folder = count > 1 ? arguments[1] : new_run_folder("runs", "watched");
 
-  // [watch]
   run_log log({.folder = folder});         // metrics.jsonl, and an event file that TensorBoard reads
   timeline trace(folder + "/trace.json");  // a Chrome trace of every request and every loss
   ledger books;                            // calls, requests, tokens, bytes by operation
@@ -34,6 +33,5 @@ int main(int count, char** arguments) {
   }
   line.end();
   std::printf("%s", books.table().c_str());
-  // [watch]
   std::printf("written to %s\n", folder.c_str());
 }

@@ -30,8 +30,11 @@ std::string standard_json(const std::string& text) {
   out.reserve(text.size());
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
-    if (!quoted && text.compare(i, 3, "NaN") == 0) {
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\' && i + 1 < text.size()) {  // with what it escapes
+      out += text[i++];
+      out += text[i];
+    } else if (!quoted && text.compare(i, 3, "NaN") == 0) {
       out += "null";
       i += 2;
     } else if (!quoted && text.compare(i, 9, "-Infinity") == 0) {
@@ -262,7 +265,6 @@ class filler {
     for (const gw::field_info* each : known_fields())
       if (key == each->name || (key_of(each->name) == key && field.empty())) field = each->name;
     if (key == "sampler") field = "sampler_logprobs";
-    if (key == "desirable" || key == "reward") field = key;
     if (given.depth == 3 && field == "teacher_logprobs") field = "candidate_teacher_logprobs";
     if (given.depth == 3 && field == "ref_logprobs") field = "candidate_ref_logprobs";
     const gw::field_info* info = nullptr;

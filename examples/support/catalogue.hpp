@@ -88,6 +88,12 @@ inline std::vector<double> defaults(const row& of) { return values_with(of, {});
 const preset_row& preset(std::string_view name);
 const estimator_row& estimator(std::string_view name);
 
+inline bool reads(const row& of, std::string_view field) {
+  for (const gradwire::field_info* each : of.fields)
+    if (field == each->name) return true;
+  return false;
+}
+
 // trl of trl::dapo; "paper" for those without a prefix.
 inline std::string_view source_of(const row& of) {
   const std::size_t at = of.name.find("::");

@@ -14,10 +14,6 @@ namespace {
 constexpr double old_logprob = -1.2;  // of the token: a ratio of 3.3 makes it certain
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 
-bool reads(const row& of, std::string_view field) {
-  return std::any_of(of.fields.begin(), of.fields.end(), [&](const auto* f) { return field == f->name; });
-}
-
 // One token, its row's neighbours of a pair, and every column that a loss may read.
 batch_table token_alone(bool pair) {
   batch_table t;

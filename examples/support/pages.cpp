@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <gradwire/gradient/derivation.hpp>
 #include <gradwire/gradient/explain.hpp>
 #include <gradwire/gradient/report.hpp>
 #include <map>
@@ -58,13 +59,9 @@ std::string parameters_text(const row& of) {
 class divisors {
  public:
   explicit divisors(const preset_row& of)
-      : tree_(of.reflect(defaults(of))), active_(size(), false), seen_(size(), false) {
-    for (int i = 0; i < tree_.size(); ++i) {  // does a gradient pass
-      const auto& n = tree_[i];
-      bool any = n.kind == node_kind::field && n.name == of.variable->name;
-      for (int k = 0; k < n.operands && !n.detached; ++k) any = any || active_[at(n.operand[k])];
-      active_[at(i)] = any;
-    }
+      : tree_(of.reflect(defaults(of))),
+        active_(gradwire::formula::carries_gradient(tree_, tree_.find_field(of.variable->name))),
+        seen_(tree_.nodes.size(), false) {
     walk(tree_.loss);
   }
   std::string text() const {
@@ -77,7 +74,6 @@ class divisors {
   using node_kind = gradwire::formula::node_kind;
   using op_code = gradwire::formula::op_code;
   static std::size_t at(int node) { return static_cast<std::size_t>(node); }
-  std::size_t size() const { return static_cast<std::size_t>(tree_.size()); }
 
   void walk(int node) {
     if (seen_[at(node)]) return;

@@ -56,9 +56,7 @@ void add_constant_advantage(batch_table& table) {
 }
 
 bool needs_token_advantage(const preset_row& loss, const batch_table& table) {
-  const auto reads = [](const gw::field_info* f) { return std::string_view(f->name) == "advantage"; };
-  return std::any_of(loss.fields.begin(), loss.fields.end(), reads) && !table.sequence.count("advantage") &&
-         table.token.count("token_advantage");
+  return reads(loss, "advantage") && !table.sequence.count("advantage") && table.token.count("token_advantage");
 }
 
 tree with_token_advantage(const tree& from) {

@@ -4,11 +4,28 @@
 // The embedded trainer comes with it where GRADWIRE_WITH_LOOPBACK is defined, as the target gradwire::loopback does.
 #pragma once
 
+#include <gradwire/platform.hpp>
 #include <gradwire/trainer.hpp>
 #include <gradwire/trainer/probe.hpp>
 #include <gradwire/transport/http_server.hpp>
 #include <gradwire/transport/runtime.hpp>
 //
+#include <gradwire/platform/impl/checkpoints.hpp>
+#include <gradwire/platform/impl/client.hpp>
+#include <gradwire/platform/impl/deployment_sampler.hpp>
+#include <gradwire/platform/impl/deployments.hpp>
+#include <gradwire/platform/impl/lifecycle.hpp>
+#include <gradwire/platform/impl/lifecycle_close.hpp>
+#include <gradwire/platform/impl/lifecycle_closing.hpp>
+#include <gradwire/platform/impl/lifecycle_journal.hpp>
+#include <gradwire/platform/impl/lifecycle_opening.hpp>
+#include <gradwire/platform/impl/lifecycle_publish.hpp>
+#include <gradwire/platform/impl/lifecycle_publishing.hpp>
+#include <gradwire/platform/impl/lifecycle_state.hpp>
+#include <gradwire/platform/impl/run_file.hpp>
+#include <gradwire/platform/impl/shape_ref.hpp>
+#include <gradwire/platform/impl/snapshot_chain.hpp>
+#include <gradwire/platform/impl/trainer_jobs.hpp>
 #include <gradwire/trainer/impl/accumulate.hpp>
 #include <gradwire/trainer/impl/custom_call.hpp>
 #include <gradwire/trainer/impl/custom_loss.hpp>
@@ -20,11 +37,13 @@
 #include <gradwire/trainer/impl/lowered_call.hpp>
 #include <gradwire/trainer/impl/model.hpp>
 #include <gradwire/trainer/impl/model_calls.hpp>
+#include <gradwire/trainer/impl/optim_step.hpp>
 #include <gradwire/trainer/impl/model_info.hpp>
 #include <gradwire/trainer/impl/pass.hpp>
 #include <gradwire/trainer/impl/plain_batch.hpp>
 #include <gradwire/trainer/impl/probe.hpp>
 #include <gradwire/trainer/impl/rest_client.hpp>
+#include <gradwire/trainer/impl/search_sessions.hpp>
 #include <gradwire/trainer/impl/progress.hpp>
 #include <gradwire/trainer/impl/run_journal.hpp>
 #include <gradwire/trainer/impl/run_log.hpp>
@@ -42,7 +61,9 @@
 #include <gradwire/transport/impl/server_text.hpp>
 
 #ifdef GRADWIRE_WITH_LOOPBACK  // defined by the CMake target gradwire::loopback
+#include <gradwire/loopback/impl/loaded_snapshot.hpp>
 #include <gradwire/loopback/impl/model_config.hpp>
+#include <gradwire/loopback/impl/platform.hpp>
 #include <gradwire/loopback/impl/server.hpp>
 #include <gradwire/loopback/impl/tokenizer.hpp>
 #include <gradwire/loopback/impl/training.hpp>

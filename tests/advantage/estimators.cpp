@@ -4,6 +4,7 @@
 #include <functional>
 #include <gradwire/advantage/fireworks/grpo.hpp>
 #include <gradwire/advantage/fireworks/igpo.hpp>
+#include <gradwire/advantage/fireworks/opd.hpp>
 #include <gradwire/advantage/open_instruct/grpo.hpp>
 #include <gradwire/advantage/openrlhf/gae.hpp>
 #include <gradwire/advantage/openrlhf/group.hpp>
@@ -18,6 +19,7 @@
 #include <gradwire/advantage/skyrl/reinforce_plus_plus.hpp>
 #include <gradwire/advantage/skyrl/rloo.hpp>
 #include <gradwire/advantage/slime/group.hpp>
+#include <gradwire/advantage/slime/opd.hpp>
 #include <gradwire/advantage/slime/ppo.hpp>
 #include <gradwire/advantage/slime/reinforce_plus_plus.hpp>
 #include <gradwire/advantage/tinker/centered.hpp>
@@ -170,6 +172,28 @@ BOOST_AUTO_TEST_CASE(they_reproduce_the_projects_they_are_named_after) {
     ++times[each.loss];
   }
   for (const auto& [name, each] : estimators()) BOOST_TEST(times[name] > 0, name << " has no case");
+}
+
+// Fireworks' on-policy distillation is Tinker's without a discount; slime's adds the same to an advantage, with the
+// logprobs of the policy in the place of the engine's.
+BOOST_AUTO_TEST_CASE(on_policy_distillation_has_one_form) {
+  using namespace gradwire::fields;
+  int times = 0;
+  for (golden::golden_case each : golden::read_with_batches("advantages.json")) {
+    if (each.loss != "tinker::opd" || number(each, "kl_discount_factor") != 0) continue;
+    ++times;
+    const double coefficient = number(each, "kl_penalty_coef");
+    const auto data = golden::advantage_batch(each);
+    golden::check_advantages(each, golden::advantages_of(adv::fireworks::opd{coefficient}, data));
+    golden::row given;
+    for (std::size_t s = 0; s < each.slope.size(); ++s) {
+      given.push_back(0.5 * static_cast<double>(s) - 0.75);
+      for (double& a : each.slope[s]) a += given[s];
+    }
+    const auto of_policy = gradwire::with(advantage = given, old_logprobs = data.column(sampler_logprobs), data);
+    golden::check_advantages(each, golden::advantages_of(adv::slime::opd{coefficient}, of_policy));
+  }
+  BOOST_TEST(times == 3);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

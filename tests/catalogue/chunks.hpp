@@ -7,6 +7,7 @@
 // formula does not hold together: groups, pairs and partitions only where it compares within them.
 #pragma once
 
+#include <gradwire/gradient/derivation.hpp>
 #include <gradwire/trainer/accumulate.hpp>
 
 #include <set>
@@ -81,13 +82,10 @@ inline std::vector<rows> pieces_of(const subject& loss, const batch_table& table
 class chunk_formula {
  public:
   chunk_formula(const subject& loss, const formula::interpreter& whole, const catalogue::made_batch& made)
-      : from_(loss.tree), whole_(whole), active_(from_.nodes.size(), false), place_(made.row.size()) {
-    for (int i = 0; i < from_.size(); ++i) {  // does a gradient pass
-      const auto& n = from_[i];
-      bool any = n.kind == node_kind::field && n.name == loss.row.variable->name;
-      for (int k = 0; k < n.operands && !n.detached; ++k) any = any || active_[at(n.operand[k])];
-      active_[at(i)] = any;
-    }
+      : from_(loss.tree),
+        whole_(whole),
+        active_(formula::carries_gradient(from_, from_.find_field(loss.row.variable->name))),
+        place_(made.row.size()) {
     for (std::size_t s = 0; s < made.row.size(); ++s) place_[made.row[s]] = s;
   }
 

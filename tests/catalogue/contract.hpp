@@ -120,7 +120,7 @@ struct subject {
   without_advantage rest{tree};
 
   explicit subject(const preset_row& of) : row(of) {}
-  bool reads(std::string_view field) const { return contract::reads(row, field); }
+  bool reads(std::string_view field) const { return catalogue::reads(row, field); }
   bool is_policy_loss() const {
     return (reads("advantage") || reads("token_advantage")) && std::string_view(row.variable->name) == "logprobs";
   }
@@ -160,15 +160,5 @@ inline answer minus(answer a, const answer& b) {
 inline void mask_row(batch_table& table, std::size_t r) {
   for (double& w : table.token["weights"][r]) w = 0;
 }
-
-inline constexpr const char* names[] = {"on_policy_identity",
-                                        "permutation_invariance",
-                                        "padding_invariance",
-                                        "mask_isolation",
-                                        "scale",
-                                        "zero_advantage",
-                                        "empty",
-                                        "equal_rewards",
-                                        "chunk_invariance"};
 
 }  // namespace contract

@@ -45,3 +45,14 @@ BOOST_AUTO_TEST_CASE(the_first_file_of_the_page_gives_the_numbers_of_the_page) {
       BOOST_TEST(std::abs(found.slope[s][t] - row[t].to_number<double>()) < 1e-14);
   }
 }
+
+// What is quoted ends where JSON says; what Python writes for values that are none is read outside of it only.
+BOOST_AUTO_TEST_CASE(a_text_may_end_in_a_backslash) {
+  const auto read = catalogue::read_batch(
+      R"({"group": ["a\\", "NaN", "a\\", "\"-Infinity"], "logprobs": [[NaN], [-Infinity], [-1], [Infinity]]})", false);
+  BOOST_TEST((read.table.group == std::vector<long>{0, 1, 0, 2}));
+  const auto& logprobs = read.table.token.at("logprobs");
+  BOOST_TEST(std::isnan(logprobs[0][0]));
+  BOOST_TEST(logprobs[1][0] == -logprobs[3][0]);
+  BOOST_TEST(std::isinf(logprobs[3][0]));
+}

@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "../gradient/printed_formula.hpp"
+#include "../support/larger.hpp"
 #include "random_batch.hpp"
 
 namespace {
@@ -48,12 +49,9 @@ double distance(const preset_row& row, const std::vector<double>& values, const 
   read.section(text, "derivative");
   const auto& slope = read[std::string("dL/d") + row.variable->name];
   if (slope.level != level) throw std::runtime_error("the derivative has another extent than the field");
-  columns.for_each(level, [&](std::size_t e) {
-    const double off = std::abs(expected.slope.data()[e] - slope.x[e]);
-    if (!(off <= worst)) worst = off;
-  });
-  const double off = std::abs(read["L"].x[0] - expected.loss) / (largest + std::abs(expected.loss));
-  return off <= worst / largest ? worst / largest : off;
+  columns.for_each(
+      level, [&](std::size_t e) { worst = larger(worst, std::abs(expected.slope.data()[e] - slope.x[e]) / largest); });
+  return larger(worst, std::abs(read["L"].x[0] - expected.loss) / (largest + std::abs(expected.loss)));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 
+#include "../support/larger.hpp"
 #include "batch_file.hpp"
 #include "catalogue.hpp"
 #include "random_batch.hpp"
@@ -21,7 +22,7 @@ namespace {
 namespace json = boost::json;
 
 json::value read(const char* name) {
-  return json::parse(catalogue::read_file(std::string(GRADWIRE_TEST_DATA) + "/" + name));
+  return json::parse(catalogue::read_file(std::string(GRADWIRE_TEST_DATA "/") + name));
 }
 std::string text(const json::value& of) { return std::string(of.as_string()); }
 double number(const json::value& of) { return of.to_number<double>(); }
@@ -30,6 +31,11 @@ std::vector<catalogue::setting> settings_of(const json::value& entry) {
   std::vector<catalogue::setting> settings;
   for (const auto& [name, value] : entry.at("set").as_object()) settings.push_back({std::string(name), number(value)});
   return settings;
+}
+
+// Relative to `scale`; NaN, which no tolerance allows, where one of the two is NaN.
+double difference(double ours, double theirs, double scale) {
+  return ours == theirs ? 0 : std::abs(ours - theirs) / scale;
 }
 
 // A line a case: what was compared, how far off, what is allowed and why.
@@ -70,8 +76,7 @@ BOOST_AUTO_TEST_CASE(losses_are_their_sources) {
     for (const json::value& row : rows)
       for (const json::value& x : row.as_array()) largest = std::max(largest, std::abs(number(x)));
     const auto differ = [&](double ours, double theirs) {
-      const double difference = std::abs(ours - theirs) / std::max(std::abs(theirs), largest);
-      off = difference <= off ? off : difference;  // NaN stays
+      off = larger(off, difference(ours, theirs, std::max(std::abs(theirs), largest)));
     };
     differ(result.loss, number(found->at("loss")));
     BOOST_REQUIRE(rows.size() == slope.size());
@@ -123,10 +128,8 @@ BOOST_AUTO_TEST_CASE(advantages_are_their_sources) {
           pairs.emplace_back(found[r][t], number(rows[r]));
     }
     for (const auto& [ours, theirs] : pairs) largest = std::max(largest, std::abs(theirs));
-    for (const auto& [ours, theirs] : pairs) {
-      const double difference = std::abs(ours - theirs) / std::max(std::abs(theirs), largest);
-      off = difference <= off ? off : difference;
-    }
+    for (const auto& [ours, theirs] : pairs)
+      off = larger(off, difference(ours, theirs, std::max(std::abs(theirs), largest)));
     report(entry, text(entry.at("estimator")), off);
     BOOST_CHECK_MESSAGE(off <= number(entry.at("tolerance")), name << " is off by " << off);
   }

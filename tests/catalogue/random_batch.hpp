@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../support/larger.hpp"
 #include "batch_table.hpp"
 
 namespace contract {
@@ -80,10 +81,10 @@ struct answer {
   double loss = 0;
   rows_of<double> slope;  // [row][token · K + k], [row][token] or [row][0]
 
-  double largest() const {
+  double largest() const {  // NaN if a slope is
     double most = 0;
     for (const auto& row : slope)
-      for (double x : row) most = std::max(most, std::abs(x));
+      for (double x : row) most = larger(most, std::abs(x));
     return most;
   }
 };
@@ -113,10 +114,6 @@ inline answer evaluate(const catalogue::preset_row& row, std::span<const double>
   const auto made = catalogue::make_batch(table, row.pairs);
   const auto found = row.evaluate(values, made.batch);
   return {found.loss, in_rows(found.slope, made)};
-}
-
-inline bool reads(const catalogue::row& row, std::string_view field) {
-  return std::any_of(row.fields.begin(), row.fields.end(), [&](const auto* f) { return field == f->name; });
 }
 
 }  // namespace contract

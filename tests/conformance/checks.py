@@ -6,9 +6,9 @@ import sys
 import time
 import traceback
 
-if not os.environ.get("TINKER_BASE_URL"):
-    sys.exit("TINKER_BASE_URL is not set: start this program with tests/conformance/run")
-url = os.environ["TINKER_BASE_URL"]
+url = os.environ.get("TINKER_BASE_URL") or os.environ.get("FIREWORKS_BASE_URL")
+if not url:
+    sys.exit("TINKER_BASE_URL or FIREWORKS_BASE_URL is not set: start this program with tests/conformance/run")
 model = os.environ.get("GRADWIRE_MODEL", "")              # name or folder of the model that the server serves
 checkpoints = os.environ.get("GRADWIRE_CHECKPOINTS", "")  # the folder that the server saves to
 

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""recording_proxy.py UPSTREAM_URL LOG.jsonl: an HTTP/1.1 proxy on 127.0.0.1 that passes every request on unchanged and
-writes down what was asked and answered. Prints its own address. Also a module:
+"""An HTTP/1.1 proxy on 127.0.0.1 that passes every request on unchanged and keeps what was asked and answered:
 
     with recording(upstream) as proxy:
         ...                            # a client is run against proxy.url
     proxy.exchanges                    # what went through, in the order of the requests
 
-A key is never written down: of the headers that carry one only the name is kept.
+A key is never kept: of the headers that carry one only the name is kept.
 """
-import base64
 import contextlib
 import dataclasses
 import http.client
 import http.server
-import json
-import signal
 import sys
 import threading
 import urllib.parse
@@ -33,19 +29,13 @@ class exchange:
     reply_headers: dict
     reply: bytes
 
-    def as_json(self):
-        line = dataclasses.asdict(self)
-        for name in ("body", "reply"):
-            line[name] = base64.b64encode(line[name]).decode()
-        return json.dumps(line)
-
 
 def kept(headers):
     return {name.lower(): "(a key)" if name.lower() in secret_headers else value for name, value in headers}
 
 
 class recording_proxy:
-    def __init__(self, upstream, log=None):
+    def __init__(self, upstream):
         address = urllib.parse.urlsplit(upstream)
         if address.hostname != "127.0.0.1":
             raise ValueError("only a server on 127.0.0.1 is recorded")
@@ -95,9 +85,6 @@ class recording_proxy:
                             raise
                 reply = answer.read()
                 entry.status, entry.reply_headers, entry.reply = answer.status, kept(answer.getheaders()), reply
-                if log:
-                    with outer.lock:
-                        print(entry.as_json(), file=log, flush=True)
                 self.send_response_only(answer.status, answer.reason)
                 for name, value in answer.getheaders():
                     if name.lower() not in of_one_connection | {"content-length"}:
@@ -107,7 +94,7 @@ class recording_proxy:
                 self.wfile.write(reply)
                 self.wfile.flush()
 
-            do_GET = do_POST = do_PUT = do_DELETE = pass_on
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on
 
             def log_message(self, *_):
                 pass
@@ -130,17 +117,9 @@ class recording_proxy:
 
 
 @contextlib.contextmanager
-def recording(upstream, log=None):
-    proxy = recording_proxy(upstream, log)
+def recording(upstream):
+    proxy = recording_proxy(upstream)
     try:
         yield proxy
     finally:
         proxy.close()
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    with open(sys.argv[2], "w") as file, recording(sys.argv[1], file) as running:
-        print(f"recording {running.url}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})

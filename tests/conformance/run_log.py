@@ -7,7 +7,6 @@ import math
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 from checks import check, run

@@ -2,7 +2,9 @@
 // The gradwire client trains on a real SkyRL server (start_skyrl), and the embedded trainer, which serves the same
 // safetensors, is asked for the same logprobs.
 //   skyrl SKYRL_URL SKYRL_TOKEN EMBEDDED_URL EMBEDDED_TOKEN MODEL
+#include "../support/larger.hpp"
 #include "checks.hpp"
+#include "questions.hpp"
 
 #include <gradwire/loss/dpo.hpp>
 #include <gradwire/trainer.hpp>
@@ -16,18 +18,10 @@ using namespace gradwire::fields;
 using checks::check;
 using checks::require;
 using checks::text_of;
+using questions::bytes;
+using questions::question;
 
 namespace {
-
-std::vector<std::int32_t> bytes(std::string_view text) {  // any ids do: the model is random
-  std::vector<std::int32_t> ids;
-  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
-  return ids;
-}
-
-auto question(std::string_view asked, std::string_view answered) {
-  return datum{prompt(bytes(asked)) + response(bytes(answered))};
-}
 
 double cross_entropy(const column<float>& logprobs, const batch<float>& data) {
   double sum = 0, weight = 0;
@@ -116,7 +110,7 @@ int main(int count, char** arguments) {
       require(theirs[s].size() == data.target_tokens(s).size() && ours[s].size() == theirs[s].size(),
               "a row has another length");
       for (std::size_t t = 0; t < theirs[s].size(); ++t)
-        worst = std::max(worst, std::abs(static_cast<double>(theirs[s][t]) - static_cast<double>(ours[s][t])));
+        worst = larger(worst, std::abs(static_cast<double>(theirs[s][t]) - static_cast<double>(ours[s][t])));
     }
     require(worst <= 1e-4, "off by " + text_of(worst));
     require(theirs[0][0] < -0.5F, "the logprobs are not those of a language model");
@@ -165,8 +159,8 @@ int main(int count, char** arguments) {
       const batch again{datum{prompt(asked) + response(s.tokens)}};
       const forward_result forward = trainer->forward(again).result();
       for (std::size_t t = 0; t < s.tokens.size(); ++t)
-        worst = std::max(worst, std::abs(static_cast<double>(s.logprobs[t]) -
-                                         static_cast<double>(forward[0][asked.size() - 1 + t])));
+        worst = larger(worst, std::abs(static_cast<double>(s.logprobs[t]) -
+                                       static_cast<double>(forward[0][asked.size() - 1 + t])));
     }
     require(worst <= 1e-3, "off by " + text_of(worst));
     return "largest difference " + text_of(worst);

@@ -2,34 +2,18 @@
 """What the Python SDK `tinker` gained between 0.25 and 0.38, unchanged, against the embedded trainer: what the trainer has
 works and its numbers agree with other operations; what it does not have is refused in a sentence, never ignored.
 """
-import math
-
 import numpy as np
 import tinker
 import torch
 from tinker import types
 
 from checks import check, close, made, model, run, url
+from sdk import datum, logprobs_of, norm_of, raises, text
 
 service = tinker.ServiceClient(base_url=url)
 client = made(service.create_lora_training_client(base_model=model, rank=8, seed=1, user_metadata={"purpose": "a test"}))
 
-
-def text(string):
-    return list(string.encode())
-
-
-def datum(prompt, answer, **columns):
-    tokens = text(prompt) + text(answer)
-    columns.setdefault("weights", [0.0] * (len(text(prompt)) - 1) + [1.0] * len(text(answer)))
-    return types.Datum(model_input=types.ModelInput.from_ints(tokens[:-1]), loss_fn_inputs={"target_tokens": tokens[1:], **columns})
-
-
 data = [datum("2+2=", "four."), datum("sky?", "blue, usually."), datum("1", "1")]
-
-
-def logprobs_of(result):
-    return [np.array(o["logprobs"].data, np.float64) for o in result.loss_fn_outputs]
 
 
 def forward(batch=data, of=client):
@@ -37,17 +21,8 @@ def forward(batch=data, of=client):
 
 
 def refused(call, *words):
-    try:
-        call()
-    except Exception as error:
-        for word in words:
-            assert word in str(error), f"{word!r} is not in the message: {error}"
-        return f"{type(error).__name__}: {str(error)[:120]}"
-    raise AssertionError("was not refused")
-
-
-def norm_of(metrics):
-    return next(value for key, value in metrics.items() if "grad_norm" in key)
+    error = raises(Exception, call, *words)
+    return f"{type(error).__name__}: {str(error)[:120]}"
 
 
 zero = types.AdamParams(learning_rate=0.0)
@@ -266,6 +241,12 @@ def a_closed_session_is_finished():
     other.close("success", detail="done").result()
     again = service.create_rest_client()
     assert again.list_sessions().result().sessions is not None
+    over = again.search_sessions(types.SessionSearchRequest(
+        statuses=[types.ClientFinishedSessionStatusQuery(reasons=["success"])], limit=1)).result()
+    assert over.sessions[0].status.reason.type == "success", over
+    page = again.search_sessions(types.SessionSearchRequest(limit=1)).result()
+    rest = again.search_sessions(types.SessionSearchRequest(cursor=page.next_cursor)).result()
+    assert page.sessions[0].created_at > max(each.created_at for each in rest.sessions), (page, rest)
     return refused(lambda: closed.forward(data, "cross_entropy").result(timeout=20))
 
 

@@ -13,47 +13,23 @@ import torch
 from tinker import types
 
 from checks import check, checkpoints, close, made, model, run, url
+from sdk import datum, logprobs_of, norm_of, raises, text
 
 service = tinker.ServiceClient(base_url=url)
 rng = np.random.default_rng(0)
 state = {}
 
 
-def text(string):
-    return list(string.encode())
-
-
-def datum(prompt, answer, **columns):
-    """Next-token targets; weight 1 on the answer's tokens unless the caller gives weights."""
-    tokens = prompt + answer
-    columns.setdefault("weights", [0.0] * (len(prompt) - 1) + [1.0] * len(answer))
-    return types.Datum(model_input=types.ModelInput.from_ints(tokens[:-1]), loss_fn_inputs={"target_tokens": tokens[1:], **columns})
-
-
 questions = [("2+2=", "four."), ("sky?", "blue, usually."), ("1", "1"), ("a b c d e f g ", "h i j k l m n o p")]
-data = [datum(text(q), text(a)) for q, a in questions]
+data = [datum(q, a) for q, a in questions]
 
 
 def column(d, name):
     return np.array(d.loss_fn_inputs[name].data, np.float64)
 
 
-def logprobs_of(result):
-    return [np.array(o["logprobs"].data, np.float64) for o in result.loss_fn_outputs]
-
-
 def cross_entropy_of(result, batch):
     return sum(-(column(d, "weights") * l).sum() for d, l in zip(batch, logprobs_of(result)))
-
-
-def raises(kinds, call, *words):
-    try:
-        call()
-    except kinds as error:
-        for word in words:
-            assert word in str(error), f"{word!r} is not in the message: {error}"
-        return error
-    raise AssertionError(f"nothing was raised, expected {kinds}")
 
 
 def new_client(seed=1, **options):
@@ -222,11 +198,10 @@ def the_gradients_of_policy_losses_are_those_of_their_formulas():
         second.forward_backward_custom(bare, torch_loss(name, 0.8, 1.2)).result()
         step = types.AdamParams(learning_rate=1e-3, eps=1e-3)
         one, two = first.optim_step(step).result().metrics, second.optim_step(step).result().metrics
-        norm = next(key for key in one if "grad_norm" in key)
-        close(two[norm], one[norm], 1e-5, f"{name}: {norm}")
+        close(norm_of(two), norm_of(one), 1e-5, f"{name}: grad norm")
         for a, b in zip(*(logprobs_of(c.forward(data, "cross_entropy").result()) for c in (first, second))):
             close(b, a, 1e-5, f"{name}: logprobs after the step")
-        found.append(f"{name} {one[norm]:.4g}")
+        found.append(f"{name} {norm_of(one):.4g}")
     return ", ".join(found)
 
 
@@ -236,7 +211,7 @@ def the_gradients_of_policy_losses_are_those_of_their_formulas():
 def a_custom_loss_is_trained():
     """a pair loss, weights of both signs: the chosen answer rises, the rejected one falls"""
     client = new_client(seed=4)
-    pair = [datum(text("2+2="), text("four.")), datum(text("2+2="), text("seven"))]
+    pair = [datum("2+2=", "four."), datum("2+2=", "seven")]
 
     def loss(batch, logprobs):
         chosen, rejected = ((l * torch.tensor(d.loss_fn_inputs["weights"].data)).sum() for d, l in zip(batch, logprobs))
@@ -264,8 +239,7 @@ def the_custom_gradient_is_linear():
         return loss
 
     def norm():
-        metrics = client.optim_step(types.AdamParams(learning_rate=0.0)).result().metrics
-        return next(value for key, value in metrics.items() if "grad_norm" in key)
+        return norm_of(client.optim_step(types.AdamParams(learning_rate=0.0)).result().metrics)
 
     client.forward_backward(data, "cross_entropy").result()
     own = norm()
@@ -327,7 +301,7 @@ def gradient_clipping_and_weight_decay():
         return metrics, np.concatenate(logprobs_of(client.forward(data, "cross_entropy").result()))
 
     free, unclipped = after()
-    norm = next(value for key, value in free.items() if "grad_norm" in key)
+    norm = norm_of(free)
     _, wide = after(grad_clip_norm=2 * norm)
     _, narrow = after(grad_clip_norm=norm / 100)
     _, decayed = after(weight_decay=0.5)
@@ -426,7 +400,7 @@ def sampled_logprobs_are_those_of_forward():
     for sequence in result.sequences:
         tokens = list(sequence.tokens)
         assert 0 < len(tokens) <= 12 and len(sequence.logprobs) == len(tokens)
-        forward = state["client"].forward([datum(text("sky?"), tokens)], "cross_entropy").result()
+        forward = state["client"].forward([datum("sky?", tokens)], "cross_entropy").result()
         close(sequence.logprobs, logprobs_of(forward)[0][-len(tokens):], 1e-4, "logprobs of the sampled tokens")
 
 
@@ -466,7 +440,7 @@ def samples_follow_the_distribution():
     result = state["sampler"].sample(prompt("zzz"), 2000, parameters, topk_prompt_logprobs=0).result()
     first = [s.tokens[0] for s in result.sequences]
     ids = sorted(set(first))
-    base = state["client"].forward([datum(text("zzz"), [i]) for i in range(256)], "cross_entropy").result()
+    base = state["client"].forward([datum("zzz", [i]) for i in range(256)], "cross_entropy").result()
     p = np.exp(np.array([l[-1] for l in logprobs_of(base)]) / 3.0)
     p = p / p.sum()                            # among the bytes; the special tokens are left out on both sides
     counts = np.array([sum(t == i for t in first) for i in range(256)], float)
@@ -513,7 +487,7 @@ def weights_straight_into_a_sampling_client():
 def the_base_model_is_sampled():
     sampler = made(service.create_sampling_client(base_model=model))
     found = sampler.compute_logprobs(types.ModelInput.from_ints(text("2+2=four."))).result()
-    forward = new_client(seed=10).forward([datum(text("2"), text("+2=four."))], "cross_entropy").result()
+    forward = new_client(seed=10).forward([datum("2", "+2=four.")], "cross_entropy").result()
     close(found[1:], logprobs_of(forward)[0], 1e-4, "logprobs of the base model")
 
 

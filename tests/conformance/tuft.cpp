@@ -5,8 +5,10 @@
 //   tuft DATA.json            gradwire's half of tuft_truth.py: one custom loss after another, each from the state that
 //                             DATA.json names, saved after a step with learning rate 0 (TINKER_BASE_URL,
 //                             TINKER_API_KEY)
-#include "../golden/golden.hpp"
+#include "../support/larger.hpp"
 #include "checks.hpp"
+#include "given.hpp"
+#include "questions.hpp"
 
 #include <gradwire/loss/dpo.hpp>
 #include <gradwire/loss/grpo.hpp>
@@ -18,8 +20,6 @@
 #include <gradwire/trainer.hpp>
 
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -29,47 +29,23 @@ using namespace gradwire::fields;
 using checks::check;
 using checks::require;
 using checks::text_of;
+using questions::bytes;
+using questions::question;
 
 namespace {
 
 // ---- DATA.json ----
 
-template <class T>
-std::vector<T> numbers_of(const golden::node& from) {
-  std::vector<T> values;
-  for (const golden::node& item : from.items) values.push_back(static_cast<T>(item.as_double()));
-  return values;
-}
-
-auto datum_of(const golden::node& d) {
-  return datum{prompt(numbers_of<std::int32_t>(d["tokens"])), weights = numbers_of<float>(d["weights"]),
-               old_logprobs = numbers_of<float>(d["old_logprobs"]), ref_logprobs = numbers_of<float>(d["ref_logprobs"]),
-               advantage = d["advantage"].as_double()};
-}
-
-void cause_gradients(const golden::node& given) {
-  using sample_type = decltype(datum_of(given));
-  std::vector<decltype(group(std::vector<sample_type>{}))> groups;
-  std::vector<decltype(group(chosen(datum_of(given)), rejected(datum_of(given))))> preferences;
-  std::vector<sample_type> members;
-  for (const golden::node& d : given["samples"].items) {
-    members.push_back(datum_of(d));
-    if (members.size() < given["group_size"].as_size()) continue;
-    groups.push_back(group(members));
-    members.clear();
-  }
-  const std::vector<golden::node>& items = given["pairs"].items;
-  for (std::size_t i = 0; i + 1 < items.size(); i += 2)
-    preferences.push_back(group(chosen(datum_of(items[i])), rejected(datum_of(items[i + 1]))));
-  const batch samples(groups), pairs(preferences);
-
+void cause_gradients(const golden::node& data) {
+  const auto samples = given::samples_of(data);
+  const auto pairs = given::pairs_of(data);
   auto service = service_client::connect();
   std::string separator = "{";
-  const auto step_and_save = [&](const char* name, const auto& data, const auto& loss) {
+  const auto step_and_save = [&](const char* name, const auto& sent, const auto& loss) {
     auto trainer =
-        service.create_training_client_from_state({.path = given["state"].text, .with_optimizer = false}).result();
-    const training_step step = trainer.forward_backward_custom(data, loss).result();
-    trainer.optim_step({.learning_rate = 0, .beta1 = given["beta1"].as_double()}).result();
+        service.create_training_client_from_state({.path = data["state"].text, .with_optimizer = false}).result();
+    const training_step step = trainer.forward_backward_custom(sent, loss).result();
+    trainer.optim_step({.learning_rate = 0, .beta1 = data["beta1"].as_double()}).result();
     const saved_weights saved = trainer.save_state(std::string("gradwire-") + name).result();
     std::printf("%s\n\"%s\": {\"loss\": %.17g, \"path\": \"%s\"}", separator.c_str(), name, step.loss,
                 saved.path.c_str());
@@ -84,21 +60,11 @@ void cause_gradients(const golden::node& given) {
 
 // ---- the session ----
 
-std::vector<std::int32_t> bytes(std::string_view text) {  // any ids do: the model is random
-  std::vector<std::int32_t> ids;
-  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
-  return ids;
-}
-
-auto question(std::string_view asked, std::string_view answered) {
-  return datum{prompt(bytes(asked)) + response(bytes(answered))};
-}
-
 double largest_difference(const column<float>& a, const column<float>& b) {
   double worst = 0;
   for (std::size_t s = 0; s < a.shape().sequences(); ++s)
     for (std::size_t t = 0; t < a[s].size(); ++t)
-      worst = std::max(worst, std::abs(static_cast<double>(a[s][t]) - static_cast<double>(b[s][t])));
+      worst = larger(worst, std::abs(static_cast<double>(a[s][t]) - static_cast<double>(b[s][t])));
   return worst;
 }
 
@@ -310,8 +276,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   try {
-    std::ifstream file(arguments[1], std::ios::binary);
-    cause_gradients(golden::parse(std::string{std::istreambuf_iterator<char>(file), {}}));
+    cause_gradients(given::read(arguments[1]));
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "tuft: %s\n", failure.what());
     return 1;

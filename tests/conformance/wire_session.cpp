@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One training session through the public client, call after call: what wire_session.py does with the Python SDK.
 //   wire_session MODEL            (server and key: TINKER_BASE_URL, TINKER_API_KEY)
+#include "questions.hpp"
+
 #include <gradwire/trainer.hpp>
 
 #include <cstdio>
@@ -9,18 +11,10 @@
 
 using namespace gradwire;
 using namespace gradwire::fields;
+using questions::bytes;
+using questions::question;
 
 namespace {
-
-std::vector<std::int32_t> bytes(std::string_view text) {
-  std::vector<std::int32_t> ids;
-  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
-  return ids;
-}
-
-auto example(std::string_view asked, std::string_view answered) {
-  return datum{prompt(bytes(asked)) + response(bytes(answered))};
-}
 
 auto rollout(std::string_view asked, std::string_view answered, double value) {
   return datum{prompt(bytes(asked)) + response(bytes(answered)),
@@ -43,7 +37,7 @@ double squares(const Batch& data, ragged_view<const float> logprobs, ragged_view
 }
 
 void session(const std::string& model) {
-  const batch supervised{example("2+2=", "four."), example("sky?", "blue, usually.")};
+  const batch supervised{question("2+2=", "four."), question("sky?", "blue, usually.")};
   const batch rollouts{rollout("2+2=", "four.", 0.5), rollout("sky?", "blue.", -0.25)};
 
   auto service = service_client::connect();

@@ -8,11 +8,9 @@ import tinker
 import torch
 from tinker import types
 
+from checks import made
+
 model = sys.argv[1]
-
-
-def made(client):
-    return client.result() if hasattr(client, "result") else client
 
 
 def tokens(asked, answered):

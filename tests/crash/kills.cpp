@@ -8,9 +8,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <random>
 
+#include "../support/long_run.hpp"
 #include "trainer_process.hpp"
 #include "training_run.hpp"
 
@@ -97,16 +97,10 @@ BOOST_AUTO_TEST_CASE(the_loop_is_killed_around_a_line_of_its_journal) {
 }
 
 BOOST_AUTO_TEST_CASE(either_process_is_killed_at_any_moment) {
-  // On a busy machine two of about twenty runs of this case came to no end within 100 s, for a reason not found yet, so
-  // it is run with --long only, where that is seen and does not stop everybody else.
-  if (std::getenv("GRADWIRE_LONG") == nullptr) {
-    BOOST_TEST_MESSAGE("left to tests/run --long");
-    return;
-  }
   // The undisturbed run's time is the first guess of how long a run takes. A machine is not always as busy as it was
   // then: the guess shrinks when a run was over before its process was to be killed, so that most runs are hit.
   double seconds = reference::get().seconds;
-  const int seeds = std::getenv("GRADWIRE_LONG") != nullptr ? 300 : 30;
+  const int seeds = is_long_run() ? 300 : 30;
   int kills_of_trainer = 0, kills_of_loop = 0;
   for (int seed = 1; seed <= seeds; ++seed) {
     std::mt19937_64 random(static_cast<std::uint64_t>(seed));

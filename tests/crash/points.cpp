@@ -3,8 +3,8 @@
 // run goes on with the trainer that is started in its place, and comes to the same weights, optimizer and losses, bit
 // for bit, as a run that was not disturbed.
 #include <boost/test/unit_test.hpp>
-#include <cstdlib>
 
+#include "../support/long_run.hpp"
 #include "trainer_process.hpp"
 #include "training_run.hpp"
 
@@ -49,10 +49,10 @@ bool run_with_crash(const std::string& point, int k, const std::string& commit_e
   return trainer.deaths() > 0;
 }
 
-// Each time that the point is reached, or every `stride`-th time unless GRADWIRE_LONG is set. How often it was reached.
+// Each time that the point is reached, or every `stride`-th time unless this is a long run. How often it was reached.
 int crash_everywhere(const std::string& point, const std::string& commit_every, int stride = 1,
                      going_back expectation = going_back::allowed) {
-  if (std::getenv("GRADWIRE_LONG") != nullptr) stride = 1;
+  if (is_long_run()) stride = 1;
   int k = 1;
   while (run_with_crash(point, k, commit_every, expectation)) k += stride;
   return k - 1;

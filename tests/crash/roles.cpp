@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
 
 #include <gradwire/loopback/files/file_layer.hpp>
 #include <gradwire/loopback/server.hpp>
@@ -20,14 +21,13 @@ std::string setting(const char* name) {
   return text ? text : "";
 }
 
-// GRADWIRE_CRASH_AT=point:k ends this process at the k-th time that the point is reached.
+// GRADWIRE_TEST_CRASH_AT=point:k ends this process at the k-th time that the point is reached.
 struct crash_at {
   std::string point{};
   long left = 0;
 
   crash_at() {
-    const char* text = std::getenv("GRADWIRE_CRASH_AT");
-    const std::string all = !setting("CRASH_AT").empty() ? setting("CRASH_AT") : text ? text : "";
+    const std::string all = setting("CRASH_AT");
     const auto colon = all.find(':');
     if (colon == all.npos) return;
     point = all.substr(0, colon);
@@ -45,22 +45,27 @@ crash_at& wanted() {
   ::_exit(1);  // not reached
 }
 
+std::mutex points_mutex;  // points are on two threads
+
+// `before_death` is the last thing that this process does.
+template <class F>
+void at_point(std::string_view name, F before_death) {
+  const std::lock_guard lock(points_mutex);
+  if (!wanted().is_here(name)) return;
+  before_death();
+  die();
+}
 void at_point(const char* name) {
-  static std::mutex mutex;  // points are on two threads
-  const std::lock_guard lock(mutex);
-  if (wanted().is_here(name)) die();
+  at_point(name, [] {});
 }
 
 // Ends this process before, within or after the k-th call of a kind.
 struct deadly_files : loopback::detail::file_layer {
   ::ssize_t write(int file, const void* data, std::size_t bytes) override {
     at_point("write");
-    if (bytes > 1 && (wanted().point == "half" || wanted().point == "most")) {
-      const std::size_t part = wanted().point == "half" ? bytes / 2 : bytes - 1;
-      if (wanted().is_here(wanted().point)) {
-        (void)!file_layer::write(file, data, part);
-        die();
-      }
+    if (bytes > 1) {
+      at_point("half", [&] { (void)!file_layer::write(file, data, bytes / 2); });
+      at_point("most", [&] { (void)!file_layer::write(file, data, bytes - 1); });
     }
     return file_layer::write(file, data, bytes);
   }
@@ -79,10 +84,7 @@ struct deadly_files : loopback::detail::file_layer {
 // C07: before a line of the journal, in the middle of it, after it.
 ::ssize_t deadly_journal(int file, const void* data, std::size_t bytes) {
   at_point("journal");
-  if (wanted().point == "journal-half" && wanted().is_here("journal-half")) {
-    (void)!::write(file, data, bytes / 2);
-    die();
-  }
+  at_point("journal-half", [&] { (void)!::write(file, data, bytes / 2); });
   const ::ssize_t written = ::write(file, data, bytes);
   at_point("journaled");
   return written;

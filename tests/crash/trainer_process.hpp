@@ -3,9 +3,11 @@
 // loop, which may be told to end itself with SIGKILL at a certain point. Ended by its id only.
 #pragma once
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +48,8 @@ inline ::pid_t start_role(const std::string& role, const role_settings& settings
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  // Open in this child alone: another one that held it would keep the reader waiting for a child that has died.
+  if (ready >= 0) ::posix_spawn_file_actions_adddup2(&actions, ready, ready);
   ::pid_t made = -1;
   const int failed = ::posix_spawnp(&made, arguments[0], &actions, nullptr, arguments.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);
@@ -61,23 +65,24 @@ class kept_trainer {
                std::vector<std::string> in_front = {})
       : folder_(std::move(folder)), settings_(std::move(settings)), in_front_(std::move(in_front)) {
     settings_["STATE"] = (folder_ / "state").string();
-    settings_["PORT"] = "0";
+    settings_["PORT"] = std::to_string(port_);
     auto once = settings_;
     for (const auto& [name, value] : first) once[name] = value;
-    start(once);
-    if (port_ == 0) {  // it ended before it was ready
+    if (!start(once)) {  // it ended before it was ready
       ::waitpid(process_.exchange(-1), nullptr, 0);
       ++deaths_;
-      start(settings_);
+      if (!start(settings_)) throw std::runtime_error("the trainer did not start: " + output());
     }
-    if (port_ == 0) throw std::runtime_error("the trainer did not start: " + output());
-    settings_["PORT"] = std::to_string(port_);
     keeper_ = std::thread([this] { keep(); });
   }
   ~kept_trainer() {
-    ending_ = true;
-    kill();
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      if (process_ > 0) ::kill(process_, SIGKILL);
+    }
     keeper_.join();
+    ::close(held_);
   }
   ::pid_t process() const { return process_; }
   kept_trainer(const kept_trainer&) = delete;
@@ -95,36 +100,48 @@ class kept_trainer {
   std::string output() const { return gradwire::loopback::read_text_if_there(log()).value_or(""); }
 
  private:
-  void start(const role_settings& settings) {
+  // False when it ended before it was ready; starts nothing once this is going away.
+  bool start(const role_settings& settings) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
-    ::fcntl(ends[1], F_SETFD, 0);
     {
       const std::lock_guard lock(mutex_);
-      process_ = start_role("trainer", settings, log(), ends[1], in_front_);
+      if (!ending_) process_ = start_role("trainer", settings, log(), ends[1], in_front_);
     }
     ::close(ends[1]);
     char text[16] = {};
     const ::ssize_t got = ::read(ends[0], text, sizeof text - 1);
     ::close(ends[0]);
-    if (got > 0) port_ = std::atoi(text);
+    return got > 0;
   }
 
   void keep() {
-    for (;;) {
-      int status = 0;
+    while (process_ > 0) {
       ::siginfo_t ended{};
       ::waitid(P_PID, static_cast<::id_t>(process_), &ended, WEXITED | WNOWAIT);
       {
         const std::lock_guard lock(mutex_);  // not to be killed any more when its id is free again
-        ::waitpid(process_, &status, 0);
+        ::waitpid(process_, nullptr, 0);
         process_ = -1;
       }
-      if (ending_) return;
-      ++deaths_;
-      if (deaths_ > 50) return;
-      start(settings_);
+      if (++deaths_ <= 50) start(settings_);
     }
+  }
+
+  // A port that nobody else gets while the trainer is away: bound, and not listening.
+  static int hold_a_port(int& port) {
+    const int held = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(held, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    ::sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::socklen_t size = sizeof at;
+    if (::bind(held, reinterpret_cast<::sockaddr*>(&at), size) != 0 ||
+        ::getsockname(held, reinterpret_cast<::sockaddr*>(&at), &size) != 0)
+      throw std::runtime_error("no port");
+    port = ntohs(at.sin_port);
+    return held;
   }
 
   std::filesystem::path folder_;
@@ -132,8 +149,9 @@ class kept_trainer {
   std::vector<std::string> in_front_;  // a program that runs the trainer
   std::mutex mutex_;
   std::atomic<::pid_t> process_{-1};
-  std::atomic<int> port_{0};
   std::atomic<int> deaths_{0};
-  std::atomic<bool> ending_{false};
+  bool ending_ = false;  // under mutex_
+  int port_ = 0;
+  int held_ = hold_a_port(port_);
   std::thread keeper_;
 };

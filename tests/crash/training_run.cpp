@@ -2,8 +2,6 @@
 // How training_run.hpp works.
 #include "training_run.hpp"
 
-#include <stdlib.h>
-
 #include <gradwire/loopback/files/checksums.hpp>
 #include <gradwire/trainer.hpp>
 
@@ -92,20 +90,4 @@ std::string final_state(const std::filesystem::path& folder, const run_result& r
     last += about.substr(0, about.find("\"saved_by\""));
   }
   return last;
-}
-
-std::filesystem::path fast_temporary_folder() {
-  std::error_code problem;
-  const auto memory = std::filesystem::path("/dev/shm");
-  const auto root = std::filesystem::is_directory(memory, problem) && ::access(memory.c_str(), W_OK) == 0
-                        ? memory
-                        : std::filesystem::temp_directory_path();
-  std::string name = (root / "gradwire-crash-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  return name;
-}
-
-run_folder::~run_folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path, ignored);
 }

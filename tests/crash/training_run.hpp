@@ -9,6 +9,8 @@
 
 #include <gradwire/transport/endpoint.hpp>
 
+#include "../support/temporary_folder.hpp"
+
 struct run_settings {
   std::size_t batches = 3;
   std::size_t save_every = 2;
@@ -30,14 +32,6 @@ run_result read_run(const std::filesystem::path& journal);
 // damaged.
 std::string final_state(const std::filesystem::path& folder, const run_result& run);
 
-// /dev/shm where it is there: a process that is killed does not care whether a file was on a disk.
-std::filesystem::path fast_temporary_folder();
-
-// A folder of fast_temporary_folder() that goes away with its variable.
-struct run_folder {
-  std::filesystem::path path = fast_temporary_folder();
-  run_folder() = default;
-  ~run_folder();
-  run_folder(const run_folder&) = delete;
-  run_folder& operator=(const run_folder&) = delete;
+struct run_folder : temporary_folder {
+  run_folder() : temporary_folder(folder_in_memory()) {}
 };

@@ -379,6 +379,16 @@ std::vector<row> status_rows() {
        .steps = 1,
        .submits = 1,
        .policy = none},
+      {.id = "H10",
+       .what = "410 for a save where nothing is recognised: found in the list, not saved a second time",
+       .faults = {first(poll, acted(says(410)))},
+       .call = save,
+       .policy = none,
+       .then =
+           [](scene& s, const verdict&) {
+             BOOST_TEST(s.arrived("/save_weights") == 1);
+             BOOST_TEST(s.arrived("/checkpoints") == 1);
+           }},
       {.id = "H11",
        .what = "413: the chunk is halved",
        .faults = {first(backward, says(413, text("too large")))},

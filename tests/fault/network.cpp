@@ -12,6 +12,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include <atomic>
+
 #include "scene.hpp"
 
 using namespace faults;
@@ -20,7 +22,7 @@ using asio::ip::tcp;
 
 namespace {
 
-std::promise<void>* release_of_a_lookup = nullptr;  // while it is set, a lookup of "hangs.test" waits for it
+std::atomic<std::promise<void>*> release_of_a_lookup{nullptr};  // while it is set, a lookup of "hangs.test" waits for it
 
 }  // namespace
 
@@ -31,7 +33,7 @@ extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo
   const std::string_view asked = name ? name : "";
   if (asked == "no-such.invalid") return EAI_NONAME;
   if (asked == "hangs.test") {
-    if (auto* const until = release_of_a_lookup) until->get_future().wait();
+    if (auto* const until = release_of_a_lookup.load()) until->get_future().wait();
     return EAI_AGAIN;
   }
   if (asked != "two.test") return real(name, service, hints, found);

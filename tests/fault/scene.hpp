@@ -4,7 +4,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,6 +22,7 @@
 #include <gradwire/transport/operation.hpp>
 #include <gradwire/transport/runtime.hpp>
 
+#include "../support/long_run.hpp"
 #include "fault_proxy.hpp"
 
 namespace faults {
@@ -45,11 +45,6 @@ struct case_of {
 #define FAULT_CASE(name)                                   \
   static const ::faults::case_of registered_##name{#name}; \
   BOOST_AUTO_TEST_CASE(name)
-
-inline bool is_long_run() {
-  const char* const text = std::getenv("GRADWIRE_LONG");
-  return text && *text && std::string_view(text) != "0";
-}
 
 // ---- trainers ----
 

@@ -6,6 +6,7 @@
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/protobuf.hpp>
 
+#include "../support/temporary_folder.hpp"
 #include "scene.hpp"
 
 using namespace faults;
@@ -103,9 +104,9 @@ FAULT_CASE(S03_heartbeats_do_not_wait_for_uploads) {
 }
 
 FAULT_CASE(S04_the_trainer_restarts_between_submit_and_result) {
-  const auto folder = std::filesystem::temp_directory_path() / ("gradwire-fault-" + std::to_string(::getpid()));
+  const temporary_folder folder;
   const auto options = [&](std::uint16_t port) {
-    return loopback::start_options{.port = port, .token = std::string(canary), .checkpoints = folder};
+    return loopback::start_options{.port = port, .token = std::string(canary), .checkpoints = folder.path};
   };
   const optim_step_options adam{.learning_rate = 1e-2};
   const auto data = small_batch();
@@ -157,7 +158,6 @@ FAULT_CASE(S04_the_trainer_restarts_between_submit_and_result) {
   for (const float x : probe[0]) resumed.push_back(x);
   BOOST_TEST(resumed == expected, boost::test_tools::per_element());
   server.reset();
-  std::filesystem::remove_all(folder);
 }
 
 FAULT_CASE(S05_a_trainer_that_came_back_is_noticed_while_idle) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fuzz targets as plain tests: every seed, every input under old_crashes/TARGET, and mutations of them.
+#include "../support/long_run.hpp"
 #include "fuzz.hpp"
 #include "mutate.hpp"
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -56,7 +56,7 @@ void run_all(const std::string& name) {
     for (const std::string& input : inputs) run(target, input);
     run(target, "");
     fuzz::mutator mutator(1);
-    const unsigned runs = target.runs * (std::getenv("GRADWIRE_LONG") ? 20 : 1);
+    const unsigned runs = target.runs * (is_long_run() ? 20 : 1);
     for (unsigned i = 0; i < runs; ++i) run(target, mutator.mutated(inputs));
     return;
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes choose what happens to each attempt of an operation, on a mock clock: refused, cut before or after the server
 // has acted, no answer, every status with every Retry-After, garbage, late, cancelled, closed. Whatever happens, a step
-// is not executed twice, the operation ends by its deadline, and the number of requests is bounded.
+// is not executed twice, a save or a forward does not run again behind the step that followed it, the operation ends by
+// its deadline, and the number of requests is bounded.
 #include "fuzz.hpp"
 
 #include <gradwire/transport/operation.hpp>
@@ -17,11 +18,14 @@ using action = operation_action::kind;
 struct server {
   effect kind;
   int executed = 0;
+  bool next_has_run = false;   // the model's next operation, which goes when this one is settled
+  bool ran_behind_it = false;  // … and this one once more, with the weights that it left
 
   // Whether the request was taken for a new one.
   bool act() {
     if ((kind == effect::deduped || kind == effect::counted) && executed != 0) return false;
     ++executed;
+    ran_behind_it = ran_behind_it || next_has_run;
     return true;
   }
 };
@@ -57,6 +61,7 @@ void run(std::string_view input) {
   record.poll_target = "/api/v1/retrieve_future";
   record.body = R"({"model_id":"m","seq_id":7})";
   record.seq_id = 7;
+  record.model_id = "m";
   record.idempotency_key = "key-1";
   record.effect = server.kind;
   record.has_future = from.below(4) != 0;
@@ -78,6 +83,7 @@ void run(std::string_view input) {
     fuzz::require(event < 20000, "no end after 20,000 events");
     fuzz::require(now <= deadline + in_seconds(0.001), "still going after the deadline");
     fuzz::require(next.what != action::none, "nothing to do and not done");
+    server.next_has_run = server.next_has_run || machine.settled();
     if (next.what == action::wait) {
       fuzz::require(next.until <= deadline, "a pause that ends after the deadline");
       if (from.below(64) == 63) {
@@ -151,6 +157,7 @@ void run(std::string_view input) {
   fuzz::require(machine.result().has_value() != machine.failure().has_value(), "not exactly one outcome");
   if (server.kind == effect::mutates || server.kind == effect::deduped || server.kind == effect::counted)
     fuzz::require(server.executed <= 1, "executed " + std::to_string(server.executed) + " times");
+  fuzz::require(!server.ran_behind_it, "executed again behind the operation that followed it");
   // 100 retries, 2 more a second, a fifth of one for each success; a poll that is "not yet" each 0.5 s, a few quicker
   fuzz::require(submits <= 320 && polls <= 640,
                 std::to_string(submits) + " submits, " + std::to_string(polls) + " polls");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes as what comes over a connection to the embedded trainer: it answers or closes, goes on living, and executes
 // nothing that it answers with 4xx. Nothing is ever written outside of its folder.
+#include "../support/temporary_folder.hpp"
 #include "fuzz.hpp"
 #include "sockets.hpp"
 
@@ -19,7 +20,7 @@ namespace files = std::filesystem;
 const std::string token = "tml-0123456789abcdef0123456789abcdef";
 
 struct trainer {
-  files::path around = files::temp_directory_path() / ("gradwire-fuzz-" + std::to_string(::getpid()));
+  temporary_folder around;
   loopback::server server;
   std::uint16_t port;
 
@@ -39,16 +40,11 @@ struct trainer {
     while (made.find(" 408 ") != made.npos);
     model = text_of(made, "model_id");
   }
-  ~trainer() {
-    std::error_code ignored;
-    files::remove_all(around, ignored);
-  }
 
   loopback::start_options options() const {
-    files::create_directories(around);
     loopback::start_options made;
     made.token = token;
-    made.checkpoints = around / "checkpoints";
+    made.checkpoints = around.path / "checkpoints";
     made.threads = 1;
     made.body_limit = 64 * 1024;
     made.hold_seconds = 0.02;
@@ -133,7 +129,7 @@ void run(std::string_view input) {
     fuzz::require(after == before && reply.find("tml-0123") == reply.npos,
                   "something was executed, or told, without the key");
   before = after;
-  for (const auto& entry : files::directory_iterator(to.around))
+  for (const auto& entry : files::directory_iterator(to.around.path))
     fuzz::require(entry.path().filename() == "checkpoints", "it wrote " + entry.path().string());
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """policy_open_instruct.py CHECKOUT: policy_open_instruct.json, from the functions of a checkout of allenai/open-instruct
-(interpreter: `tests/python/venv torch`). The trainer's own few lines between them (the ratio, loss = masked_mean(pg_loss + beta * kl))
+at e6c3044aa (interpreter: `tests/python/venv torch`). The trainer's own few lines between them (the ratio, loss = masked_mean(pg_loss + beta * kl))
 are written out here, because they stand inside its training loop; grpo_fast.py, "Calculate the policy's loss"."""
 import enum
 import pathlib

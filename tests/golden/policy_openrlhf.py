@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_openrlhf.py CHECKOUT: policy_openrlhf.json, from the functions of a checkout of OpenRLHF/OpenRLHF (interpreter:
+"""policy_openrlhf.py CHECKOUT: policy_openrlhf.json, from the functions of a checkout of OpenRLHF/OpenRLHF at 3c3be623 (interpreter:
 `tests/python/venv torch`).
 
 PolicyLoss runs as it is. OpenRLHF computes KL terms in float32: those cases have a tolerance of 1e-6, the others, in float64

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_prime_rl.py CHECKOUT OLD: policy_prime_rl.json, from the functions of a checkout of PrimeIntellect-ai/prime-rl
-(interpreter: `tests/python/venv torch`); OLD is its src/prime_rl/trainer/rl/loss.py at bf71516c9, before "default" became DPPO. compute_loss runs default_loss_fn and ipo_loss_fn over the sequences and divides by
-the number of unmasked tokens; ref_kl_loss_fn is its third component, with weight 1 on the loss mask."""
+"""policy_prime_rl.py CHECKOUT OLD: policy_prime_rl.json, from the functions of a checkout of PrimeIntellect-ai/prime-rl at 559b44772
+(interpreter: `tests/python/venv torch`); OLD is its src/prime_rl/trainer/rl/loss.py at bf71516c9, before "default" became
+DPPO. compute_loss runs default_loss_fn and ipo_loss_fn over the sequences and divides by the number of unmasked tokens;
+ref_kl_loss_fn is its third component, with weight 1 on the loss mask."""
 import pathlib
 import sys
 import types

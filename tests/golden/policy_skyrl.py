@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_skyrl.py CHECKOUT: policy_skyrl.json, from the functions of a checkout of NovaSky-AI/SkyRL (interpreter: `tests/python/venv
-torch`).
+"""policy_skyrl.py CHECKOUT: policy_skyrl.json, from the functions of a checkout of NovaSky-AI/SkyRL at a9564572e
+(interpreter: `tests/python/venv torch`).
 
 As its trainer does, the advantages are scaled by apply_loss_reduction_to_advantages_minibatch and the loss is a sum. SkyRL
 rounds log ratios to float32 before the exponential (safe_exp_delta): those cases have a tolerance of 1e-6, the others, in

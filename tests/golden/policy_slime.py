@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_slime.py CHECKOUT: policy_slime.json, from the functions of a checkout of THUDM/slime (interpreter: `tests/python/venv torch`).
+"""policy_slime.py CHECKOUT: policy_slime.json, from the functions of a checkout of THUDM/slime at 624b824a8
+(interpreter: `tests/python/venv torch`).
 
 policy_loss_function runs as it is; the only stand-ins are for what surrounds the loss: the model's forward pass gives our
 logprobs, and there is one process. slime computes KL terms in float32: those cases have a tolerance of 1e-6, the others, in

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_tinker.py CHECKOUT: policy_tinker.json, from the functions of a checkout of agentscope-ai/TuFT (interpreter:
+"""policy_tinker.py CHECKOUT: policy_tinker.json, from the functions of a checkout of agentscope-ai/TuFT at 102eefd (interpreter:
 `tests/python/venv torch`), an open server of Tinker's API. Its losses take no mask: the datum's advantages are 0 at masked tokens.
 Tinker's own server is closed; the cases "tinker/…" are TuFT's functions with the thresholds that Tinker documents as its
 defaults (tinker-cookbook tutorials/202_loss_functions.py)."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_trl.py CHECKOUT: policy_trl.json, from the functions of a checkout of huggingface/trl (interpreter: `tests/python/venv torch`).
+"""policy_trl.py CHECKOUT: policy_trl.json, from the functions of a checkout of huggingface/trl at f2cd57710
+(interpreter: `tests/python/venv torch`).
 
 GRPOTrainer._compute_loss, RLOOTrainer._compute_loss and the two experimental overrides run as they are, on an object that has
 the attributes that they read; the importance weights come from the statement of _generate_and_score_completions that

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """policy_verl.py CHECKOUT OLDER: policy_verl.json, from the functions of two checkouts of verl-project/verl (interpreter:
-`tests/python/venv torch`): CHECKOUT of August 2026, OLDER of January 2026, whose "seq-mean-token-sum-norm" does not divide by
-the number of sequences. Float64 throughout, so the tolerance is 1e-10.
+`tests/python/venv torch`): CHECKOUT at 1dda039b9 (August 2026), OLDER at b178a3cd5 (January 2026), whose
+"seq-mean-token-sum-norm" does not divide by the number of sequences. Float64 throughout, so the tolerance is 1e-10.
 
 clip_cov draws the tokens that it drops: here all that it may choose from are dropped.
 """

@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "../support/larger.hpp"
+
 namespace differences {
 
 using namespace gradwire;
@@ -83,7 +85,7 @@ double worst_difference(const Loss& loss, const Batch& data) {
       };
       const double coarse = slope_of_step(2e-4), fine = slope_of_step(1e-4);
       const double expected = (4 * fine - coarse) / 3;
-      worst = std::max(worst, std::abs(expected - result.slope[s][t]));
+      worst = larger(worst, std::abs(expected - result.slope[s][t]));
       largest = std::max(largest, std::abs(result.slope[s][t]));
     }
   }

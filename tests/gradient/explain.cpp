@@ -8,6 +8,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "../support/larger.hpp"
 #include "formulas.hpp"
 #include "printed_formula.hpp"
 #include "random_batch.hpp"
@@ -45,7 +46,7 @@ void check(const char* what, const Loss& loss, Variable variable = {}) {
         double largest = 0, worst = 0;
         columns.for_each(Variable::level, [&](std::size_t e) {
           largest = std::max(largest, std::abs(expected.slope.data()[e]));
-          worst = std::max(worst, std::abs(expected.slope.data()[e] - slope.x[e]));
+          worst = larger(worst, std::abs(expected.slope.data()[e] - slope.x[e]));
         });
         BOOST_TEST(largest > 0);
         BOOST_TEST(worst <= 1e-10 * largest);

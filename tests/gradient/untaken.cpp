@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(a_mean_over_a_large_group_is_linear) {
   const double by_group =
       seconds(mean_over_groups(mean_over_group(mean_over_tokens(x) * mean_over_group(mean_over_tokens(x)))));
   const double by_batch = seconds(mean_over_sequences(mean_over_tokens(x)));
-  BOOST_TEST(by_group < 20 * by_batch);
+  BOOST_TEST(by_group < 200 * by_batch);  // far from both, whatever else the machine does
 }
 
 namespace {

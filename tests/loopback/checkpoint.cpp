@@ -8,13 +8,13 @@
 
 #include <fstream>
 
+#include "../support/temporary_folder.hpp"
 #include "golden_qwen3.hpp"
 
 namespace {
 
 using namespace gradwire::loopback;
 using golden_qwen3::file;
-using golden_qwen3::temporary_directory;
 namespace filesystem = std::filesystem;
 
 const auto is_config = [](const gradwire::error& e) { return e.kind() == gradwire::errc::config; };
@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_SUITE(checkpoint)
 BOOST_AUTO_TEST_CASE(training_goes_on_where_it_was) {
   for (const char* name : {"qwen3", "qwen3_tied"})
     for (const int rank : {0, 3}) {
-      const temporary_directory temporary;
+      const temporary_folder temporary;
       const frozen_model base = golden_model(name);
       training_model model(base, {.rank = rank}), loaded(base, {.rank = rank, .seed = 9});
       train(model, 3);
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(training_goes_on_where_it_was) {
 }
 
 BOOST_AUTO_TEST_CASE(loading_drops_gradients) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   training_model model(golden_model(), {.rank = 0});
   model.save(temporary.path / "state");
   model.forward_backward(file().examples(), golden_qwen3::cross_entropy());
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(loading_drops_gradients) {
 }
 
 BOOST_AUTO_TEST_CASE(what_a_checkpoint_says) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   training_model model(golden_model(), {.rank = 3, .alpha = 6.5, .mlp = false, .seed = 18446744073709551615U});
   train(model, 2);
   model.save(temporary.path / "state", {.optimizer = false});
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(what_a_checkpoint_says) {
 }
 
 BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_changes_nothing) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   const frozen_model base = golden_model();
   training_model model(base, {.rank = 3}), full(base, {.rank = 0}), wider(base, {.rank = 4});
   training_model part(base, {.rank = 3, .mlp = false});
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_state_that_does_not_fit_changes_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(an_existing_name_is_kept) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   training_model model(golden_model(), {.rank = 3});
   model.save(temporary.path / "state");
   const training_model first(model.snapshot(), {.rank = 0});
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(an_existing_name_is_kept) {
 }
 
 BOOST_AUTO_TEST_CASE(a_directory_appears_whole_or_not_at_all) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   {
     staged_directory staged(temporary.path / "deep" / "er" / "name", false);
     staged.write_text("a", "text");
@@ -172,7 +172,7 @@ BOOST_AUTO_TEST_CASE(a_directory_appears_whole_or_not_at_all) {
 BOOST_AUTO_TEST_CASE(a_whole_model_and_an_adapter_over_its_base) {
   for (const char* name : {"qwen3", "qwen3_tied"})
     for (const int rank : {0, 3}) {
-      const temporary_directory temporary;
+      const temporary_folder temporary;
       const frozen_model base = golden_model(name);
       training_model model(base, {.rank = rank});
       train(model, 3);
@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(a_whole_model_and_an_adapter_over_its_base) {
 }
 
 BOOST_AUTO_TEST_CASE(shards) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   const frozen_model whole = golden_model();
   filesystem::copy(golden_qwen3::directory("qwen3"), temporary.path / "sharded");
   safetensors_file all(temporary.path / "sharded" / "model.safetensors");
@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE(shards) {
 }
 
 BOOST_AUTO_TEST_CASE(directories_that_are_no_model) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   const auto load = [&](const std::string& name) { frozen_model::load({.model = name, .threads = 1}); };
   const auto says = [](const std::string& words) {
     return [words](const gradwire::error& e) {
@@ -269,7 +269,7 @@ BOOST_AUTO_TEST_CASE(directories_that_are_no_model) {
 }
 
 BOOST_AUTO_TEST_CASE(half_and_double_values) {
-  const temporary_directory temporary;
+  const temporary_folder temporary;
   const std::filesystem::path path = temporary.path / "x.safetensors";
   std::string header =
       R"({"h":{"dtype":"F16","shape":[6],"data_offsets":[0,12]},"d":{"dtype":"F64","shape":[2],"data_offsets":[12,28]},)"

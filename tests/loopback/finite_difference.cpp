@@ -12,6 +12,8 @@
 #include <gradwire/loopback/compute/random.hpp>
 #include <gradwire/loopback/model/batch.hpp>
 
+#include "../support/larger.hpp"
+
 namespace {
 
 using namespace gradwire::loopback;
@@ -108,7 +110,7 @@ void compare(std::vector<double>& x, const std::vector<double>& gradient, const 
     };
     // Fourth order, so that the step can be large enough for double's rounding.
     const double expected = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
-    worst = std::max(worst, std::abs(expected - gradient[i]) / std::max(1.0, std::abs(expected)));
+    worst = larger(worst, std::abs(expected - gradient[i]) / std::max(1.0, std::abs(expected)));
     nonzero += gradient[i] != 0;
   }
   BOOST_TEST(worst < 1e-6, "worst relative difference " << worst);
@@ -173,7 +175,7 @@ BOOST_AUTO_TEST_CASE(threads_that_share_a_sequence) {
   single.evaluate(single.weights.data(), {alone.data()}, alone.size());
   double worst = 0;
   for (std::size_t i = 0; i < gradient.size(); ++i)
-    worst = std::max(worst, std::abs(gradient[i] - alone[i]) / std::max(1.0, std::abs(alone[i])));
+    worst = larger(worst, std::abs(gradient[i] - alone[i]) / std::max(1.0, std::abs(alone[i])));
   BOOST_TEST(worst < 1e-10, worst);
   // and a sample of the parameters against differences
   for (std::size_t i = 0; i < p.weights.size(); i += 97) {
@@ -233,7 +235,7 @@ BOOST_AUTO_TEST_CASE(blocks_of_the_head) {
   const std::vector<double> once = run(600, false), thirds = run(600, true);
   double worst = 0;
   for (std::size_t i = 0; i < once.size(); ++i)
-    worst = std::max(worst, std::abs(once[i] - thirds[i]) / std::max(1.0, std::abs(once[i])));
+    worst = larger(worst, std::abs(once[i] - thirds[i]) / std::max(1.0, std::abs(once[i])));
   BOOST_TEST(worst < 1e-11, worst);
 }
 

@@ -72,13 +72,4 @@ inline loopback::slope_function cross_entropy() {  // L = Σ -weight · logprob
   };
 }
 
-struct temporary_directory {
-  std::filesystem::path path;
-  temporary_directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "gradwire-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~temporary_directory() { std::filesystem::remove_all(path); }
-};
-
 }  // namespace golden_qwen3

@@ -10,8 +10,8 @@
 
 #include <gradwire/loopback/files/text_file.hpp>
 
+#include "../support/temporary_folder.hpp"
 #include "server_driver.hpp"
-#include "temporary_folder.hpp"
 
 namespace {
 
@@ -190,6 +190,22 @@ BOOST_AUTO_TEST_CASE(a_save_that_comes_again_is_the_same_save) {
   BOOST_TEST(it->result<save_weights_reply>("save_weights", save).path == path);
   const std::string other = to_json(save_weights_request{.model_id = model, .path = "s", .seq_id = ++it->seq});
   it.expect(it->outcome("save_weights", other), 409, "already exists");
+}
+
+BOOST_AUTO_TEST_CASE(two_saves_without_a_number_are_two_saves) {
+  const temporary_folder at;
+  trainer it(kept_in(at));
+  const std::string save = to_json(save_weights_request{.model_id = it->model, .path = "s", .overwrite = true});
+  std::string path;
+  for (int i = 0; i < 2; ++i) {
+    it->run(it->batch());
+    it->step();
+    path = it->result<save_weights_reply>("save_weights", save).path;
+  }
+  const auto now = bits(it);
+  it->result<load_weights_reply>(
+      "load_weights", to_json(load_weights_request{.model_id = it->model, .seq_id = ++it->seq, .path = path}));
+  BOOST_TEST(bits(it) == now, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_state_gives_way_to_the_one_before) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenRLHF's policy losses against the numbers of OpenRLHF's own functions (tests/golden/policy_openrlhf.py).
+#include <gradwire/loss/dapo.hpp>
+#include <gradwire/loss/dual_clip_ppo.hpp>
 #include <gradwire/loss/openrlhf/gspo.hpp>
 #include <gradwire/loss/openrlhf/gspo_dual_clip.hpp>
 #include <gradwire/loss/openrlhf/ppo_dual_clip_with_correction.hpp>
 #include <gradwire/loss/openrlhf/ppo_with_correction.hpp>
 #include <gradwire/loss/openrlhf/ppo_with_kl.hpp>
+#include <gradwire/loss/ppo.hpp>
 
 #include "policy_golden.hpp"
 
@@ -60,6 +63,11 @@ BOOST_AUTO_TEST_CASE(the_projects_own_functions_give_the_same_numbers) {
   term("kl_k1", kl_k1{}, kl_k1_sum{}, kl_k1_sample_mean{}, ppo_with_kl_k1{});
   term("kl_k2", kl_k2{}, kl_k2_sum{}, kl_k2_sample_mean{}, ppo_with_kl_k2{});
   term("kl_k3", kl_k3{}, kl_k3_sum{}, kl_k3_sample_mean{}, ppo_with_kl_k3{});
+
+  // The papers' forms; without the clamp of the log ratio to ±20.
+  file.check("ppo", gradwire::ppo{}, {"published", "holes", "one masked"});
+  file.check("ppo 0.1 0.3", gradwire::dapo{.clip_low = offset{0.1}, .clip_high = offset{0.3}});
+  file.check("ppo_dual_clip 1.5", gradwire::dual_clip_ppo{.cap = bound{1.5}});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

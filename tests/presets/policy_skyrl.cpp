@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SkyRL's policy losses against the numbers of SkyRL's own functions (tests/golden/policy_skyrl.py).
+#include <gradwire/loss/dr_grpo.hpp>
 #include <gradwire/loss/parts/substitute.hpp>
 #include <gradwire/loss/skyrl/cispo_anchor_rollout.hpp>
 #include <gradwire/loss/skyrl/cispo_seq_mean_token_sum_norm.hpp>
@@ -29,6 +30,7 @@
 #include <gradwire/loss/skyrl/sapo_with_tis_token.hpp>
 #include <gradwire/loss/skyrl/with_tis_sequence.hpp>
 #include <gradwire/loss/skyrl/with_tis_token.hpp>
+#include <gradwire/loss/trl/grpo.hpp>
 
 #include "policy_golden.hpp"
 
@@ -172,6 +174,12 @@ BOOST_AUTO_TEST_CASE(the_projects_own_functions_give_the_same_numbers) {
   file.check("gspo kl_k3", gspo_with_kl_k3{.kl_loss_coef = 0.05});
   file.check("dual_clip kl_k1", dual_clip_with_kl_k1{.kl_loss_coef = 0.05});
   file.check("dual_clip kl_k3", dual_clip_with_kl_k3{.kl_loss_coef = 0.05});
+
+  // Others of the same value: the paper's dr_grpo, whose divisor has no L and no all-masked sequences, and TRL's bnpo,
+  // which has metrics of its own.
+  file.check("regular seq_mean_token_sum_norm", 1.0 / 16 * dr_grpo{}(), {"published"});
+  const auto clipped = clip_frac(ratio(fields::logprobs, fields::old_logprobs), fields::advantage, 0.8, 1.2);
+  file.check("regular token_mean_legacy", objective_with(trl::bnpo_of_micro_batches{}().loss, clipped));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // TRL's policy losses against the numbers of TRL's own functions (tests/golden/policy_trl.py).
+#include <gradwire/loss/cispo.hpp>
+#include <gradwire/loss/gmpo.hpp>
 #include <gradwire/loss/parts/substitute.hpp>
+#include <gradwire/loss/sapo.hpp>
 #include <gradwire/loss/trl/cispo.hpp>
 #include <gradwire/loss/trl/cispo_vllm.hpp>
 #include <gradwire/loss/trl/dapo_vllm.hpp>
@@ -118,6 +121,12 @@ BOOST_AUTO_TEST_CASE(the_trainers_own_functions_give_the_same_numbers) {
   file.check("gmpo others", trl::gmpo{.epsilon = 0.1, .epsilon_high = 0.2, .beta = 0.1});
   file.check("rloo", trl::rloo{});
   file.check("rloo others", trl::rloo{.epsilon = offset{0.5}, .epsilon_high = offset{3.0}});
+
+  file.check("dapo sequence", trl::bnpo_sequence_level{});  // one micro-batch
+  // The papers' forms, which do not count all-masked sequences.
+  file.check("cispo 5", cispo{.clip_high = offset{4}});
+  file.check("sapo", sapo{}, {"published", "holes", "wide"});
+  file.check("gmpo", gmpo{}, {"published", "holes", "wide"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

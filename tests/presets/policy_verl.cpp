@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // verl's policy losses against the numbers of verl's own functions (tests/golden/policy_verl.py).
+#include <gradwire/loss/cispo.hpp>
+#include <gradwire/loss/dr_grpo.hpp>
 #include <gradwire/loss/parts/substitute.hpp>
+#include <gradwire/loss/reinforce.hpp>
 #include <gradwire/loss/verl/bypass_ppo_clip.hpp>
 #include <gradwire/loss/verl/cispo_seq_mean_token_sum_norm.hpp>
 #include <gradwire/loss/verl/clip_cov_seq_mean_token_sum_norm.hpp>
@@ -143,6 +146,11 @@ BOOST_AUTO_TEST_CASE(the_projects_own_functions_give_the_same_numbers) {
   file.check("vanilla seq-mean-token-sum kl_k3", vanilla_seq_mean_token_sum_with_kl_k3{.kl_loss_coef = 0.05});
   file.check("vanilla seq-mean-token-mean kl_k1", vanilla_seq_mean_token_mean_with_kl_k1{.kl_loss_coef = 0.05});
   file.check("vanilla seq-mean-token-mean kl_k3", vanilla_seq_mean_token_mean_with_kl_k3{.kl_loss_coef = 0.05});
+
+  // The papers' forms.
+  file.check("cispo wide", gradwire::cispo{});
+  file.check("gpg seq-mean-token-sum", gradwire::reinforce{});
+  file.check("vanilla seq-mean-token-sum", gradwire::dr_grpo{}, {"one masked"});  // where no ratio is above c
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,6 +4,7 @@
 #include <functional>
 #include <gradwire/gradient/gradient.hpp>
 #include <gradwire/loss/cpo.hpp>
+#include <gradwire/loss/dft.hpp>
 #include <gradwire/loss/dpo.hpp>
 #include <gradwire/loss/fireworks/dpo.hpp>
 #include <gradwire/loss/fireworks/orpo.hpp>
@@ -202,6 +203,8 @@ BOOST_AUTO_TEST_CASE(paper_forms_equal_the_sources_that_follow_them) {
     if (c.loss == "openrlhf::ipo") golden::check_upstream(c, ipo{beta(c)}, fields::logprobs, pairs_of(c));
     if (c.loss == "trl::cpo")
       golden::check_upstream(c, cpo{beta(c), c.parameters.at("cpo_alpha")}, fields::logprobs, pairs_of(c));
+    if (c.loss == "trl::dft") golden::check_upstream(c, dft{}, fields::logprobs, pairs_of(c));
+    if (c.loss == "slime::sft") golden::check_upstream(c, fireworks::sft_recipe{}, fields::logprobs, pairs_of(c));
     if (c.loss == "open_instruct::simpo")  // γ = β·(γ/β)
       golden::check_upstream(c, simpo{beta(c), beta(c) * c.parameters.at("gamma_beta_ratio")}, fields::logprobs,
                              pairs_of(c));

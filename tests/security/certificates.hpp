@@ -2,6 +2,8 @@
 // Certificates that are made when a test wants them, and an HTTPS server that shows one.
 #pragma once
 
+#include <signal.h>
+
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -94,6 +96,10 @@ class tls_server {
 
  private:
   void serve(int socket) {
+    ::sigset_t broken_pipe;  // OpenSSL writes to a socket as to a file, and the client may have gone
+    ::sigemptyset(&broken_pipe);
+    ::sigaddset(&broken_pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
     const std::unique_ptr<SSL, freed> session(SSL_new(context_.get()));
     SSL_set_fd(session.get(), socket);
     if (SSL_accept(session.get()) != 1) return;

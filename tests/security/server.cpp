@@ -6,9 +6,9 @@
 #include <zstd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 
+#include "../support/long_run.hpp"
 #include "trainer.hpp"
 
 using namespace security;
@@ -177,7 +177,7 @@ SECURITY_TEST(K07, connections_over_the_cap) {
 }
 
 SECURITY_TEST(K07, ten_thousand_idle_connections) {
-  if (!std::getenv("GRADWIRE_LONG")) return;
+  if (!is_long_run()) return;
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   const rlimit before = files;

@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -25,7 +24,9 @@
 
 #include <gradwire/transport/runtime.hpp>
 
-// A row of the tables of cases: its id stands first in the test's name, and complete.cpp looks that none is missing.
+#include "../support/temporary_folder.hpp"
+
+// A row of the tables of cases: its id stands first in the test's name, and canary.cpp looks that none is missing.
 #define SECURITY_TEST(id, name) BOOST_AUTO_TEST_CASE(id##_##name)
 
 namespace security {
@@ -51,19 +52,6 @@ inline std::string shown(std::string_view text) {  // for messages: with what ca
   }
   return out;
 }
-
-class temporary_folder {
- public:
-  temporary_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "gradwire-security-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
-    path = name;
-  }
-  ~temporary_folder() { std::filesystem::remove_all(path); }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  std::filesystem::path path;
-};
 
 // ---- sockets: blocking, but never for longer than 10 s ----
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the description of service-mode training promises its reader, sentence by sentence (B01 to B27), each kept here
+// What the description of service-mode training promises its reader, sentence by sentence (B01 to B32), each kept here
 // against the embedded trainer.
 #include <cmath>
 #include <fstream>
@@ -7,8 +7,10 @@
 
 #include "spy.hpp"
 
+#include <gradwire/loopback/loaded_snapshot.hpp>
 #include <gradwire/loss/grpo.hpp>
 #include <gradwire/loss/sft_nll.hpp>
+#include <gradwire/platform/snapshot_chain.hpp>
 
 using namespace spying;
 using namespace gradwire::fields;
@@ -372,6 +374,113 @@ BOOST_AUTO_TEST_CASE(B27_several_calls_accumulate_before_one_step) {
   const double three = b.trainer.optim_step(linear_step).result().metric("grad_norm");
   const double one = other.optim_step(linear_step).result().metric("grad_norm");
   BOOST_TEST(three == 3 * one, close_to);
+}
+
+namespace {
+
+// A trainer of every parameter and a deployment of its snapshots, kept together by the chain.
+struct serving {
+  bench b;
+  platform::snapshot_chain chain;
+  loopback::loaded_snapshot deployment;
+
+  explicit serving(int rank = 0)
+      : b({}, quick(), rank), chain(rank), deployment(loopback::frozen_model::load({.threads = 1})) {}
+
+  void train(double learning_rate = 1e-6) {
+    b.trainer.forward_backward_custom(supervised(), sft_nll{}).result();
+    b.trainer.optim_step({.learning_rate = learning_rate}).result();
+  }
+  // The type that was asked for on the wire.
+  std::string save(const std::string& name) {
+    const auto plan = chain.begin_save();
+    chain.saved(plan, name, b.trainer.save_weights_for_sampler({.name = name, .type = plan.type()}).result().path);
+    std::string sent;
+    for (const auto& e : b.net->log())
+      if (e.target.ends_with("/save_weights_for_sampler")) sent = e.body;
+    for (const char* type : {"base", "delta"})
+      if (sent.find("\"checkpoint_type\":\"" + std::string(type) + "\"") != sent.npos) return type;
+    return sent;
+  }
+  void load(const std::string& name) {
+    const auto plan = chain.begin_load(name);
+    deployment = deployment.load(folder(name), plan.identity(), plan.previous());
+    chain.loaded(plan);
+  }
+  std::filesystem::path folder(const std::string& name) const {
+    for (const auto& run : std::filesystem::directory_iterator(b.server.checkpoints()))
+      if (std::filesystem::exists(run.path() / "sampler_weights" / name)) return run.path() / "sampler_weights" / name;
+    return {};
+  }
+  std::uintmax_t bytes(const std::string& name) const {
+    std::uintmax_t sum = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder(name))) sum += file.file_size();
+    return sum;
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(B28_a_base_is_the_full_weights) {
+  serving it;  // 16 GB for a model of 8 B are two bytes a parameter
+  it.train();
+  BOOST_TEST(it.save("step-1") == "base");
+  const auto parameters = loopback::training_model(it.deployment.weights(), {.rank = 0}).trainable_parameters();
+  const auto weights = std::filesystem::file_size(it.folder("step-1") / "model.safetensors");
+  BOOST_TEST(static_cast<double>(weights) / static_cast<double>(parameters) == 2.0, boost::test_tools::tolerance(0.02));
+}
+
+BOOST_AUTO_TEST_CASE(B29_the_first_checkpoint_is_a_base) {
+  serving it;
+  BOOST_TEST((it.chain.next() == checkpoint::base));
+  must_fail(errc::status, {"'step-1'", "save a base"},
+            [&] { it.b.trainer.save_weights_for_sampler({.name = "step-1", .type = checkpoint::delta}).result(); });
+  BOOST_TEST(it.save("step-2") == "base");
+}
+
+BOOST_AUTO_TEST_CASE(B30_a_delta_is_the_difference_to_the_snapshot_before) {
+  serving it;
+  for (int i = 1; i <= 4; ++i) {
+    const std::string name = "step-" + std::to_string(i);
+    for (int step = 0; step < 3; ++step) it.train();
+    it.save(name);
+    it.load(name);
+    if (i == 1) continue;
+    BOOST_TEST((it.deployment.description().kind == loopback::snapshot_kind::delta));
+    BOOST_TEST(it.deployment.description().previous_identity == "step-" + std::to_string(i - 1));
+    BOOST_TEST_MESSAGE(name << ": " << it.bytes(name) << " bytes, the base " << it.bytes("step-1"));
+    BOOST_TEST(10 * it.bytes(name) <= it.bytes("step-1"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(B31_the_checkpoints_after_it_are_deltas) {
+  serving it, lora(4);
+  for (int i = 1; i <= 3; ++i) {
+    const std::string name = "step-" + std::to_string(i);
+    it.train();
+    BOOST_TEST(it.save(name) == (i == 1 ? "base" : "delta"));
+    it.load(name);
+    BOOST_TEST(lora.save(name) == "base");  // of an adapter always
+    lora.load(name);
+  }
+  it.save("not-loaded");
+  BOOST_TEST(it.save("after-it") == "base");  // the deployment has another one than the trainer saved last
+}
+
+BOOST_AUTO_TEST_CASE(B32_checkpoints_are_exported_for_serving) {
+  serving it;
+  const std::vector<std::int32_t> prompt{1, 2, 3};  // 3 is what supervised() trains after 1, 2
+  const loopback::sample_request one{prompt, {.max_tokens = 4, .seed = 1, .prompt_logprobs = true}};
+  const float untrained = it.deployment.weights().sample({&one, 1})[0].prompt_logprobs[2];
+  for (int i = 0; i < 20; ++i) it.train(1e-2);
+  it.save("export");
+  it.load("export");
+  const auto served = it.deployment.weights().sample({&one, 1})[0];
+  BOOST_TEST(served.sequences.at(0).tokens.size() > 0u);
+  BOOST_TEST(served.prompt_logprobs[2] > untrained + 1);
+  const auto trained = it.b.trainer.forward(batch{sequence({1, 2}, {3})}).result();
+  BOOST_TEST(std::abs(served.prompt_logprobs[2] - trained[0][1]) < 0.1);
+  // that a delta is not promoted: tests/platform/checkpoints.cpp
 }
 
 BOOST_AUTO_TEST_SUITE_END()

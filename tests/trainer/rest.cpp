@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs, checkpoints, sessions and samplers as a user asks for them, against the embedded trainer; and where the client
 // must be careful: an archive that lies elsewhere.
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "../support/temporary_folder.hpp"
 #include "spy.hpp"
 
 using namespace spying;
@@ -30,12 +29,6 @@ std::string text_of(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
-
-struct folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("gradwire-rest-" + std::to_string(::getpid()));
-  folder() { std::filesystem::create_directories(path); }
-  ~folder() { std::filesystem::remove_all(path); }
-};
 
 }  // namespace
 
@@ -89,6 +82,44 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_is_made_public_expires_and_goes) {
   BOOST_TEST(first().path == r.weights.path);
   must_fail(errc::status, {"404"}, [&] { r.rest.delete_checkpoint(r.state.path).result(); });
   must_fail(errc::config, {"no path of a checkpoint"}, [&] { r.rest.delete_checkpoint("one").result(); });
+}
+
+BOOST_AUTO_TEST_CASE(sessions_are_found_by_what_is_known_of_them) {
+  saved_run r;
+  auto how = quick();
+  how.display_name = "Nightly GRPO run";
+  how.user_metadata = {{"team", "math"}, {"try", "2"}};
+  auto named = service_client::connect(r.server.endpoint(), how);
+  named.create_training_client({.base_model = r.server.model(), .lora_rank = 2}).result();
+  auto over = service_client::connect(r.server.endpoint(), quick());
+  over.rest().sessions().result();
+  over.finish_session(session_end::errored).result();
+
+  const auto all = r.rest.search_sessions({}).result();
+  BOOST_REQUIRE(all.size() == 3u);  // newest first
+  BOOST_TEST(all[0].status == "client_finished");
+  BOOST_TEST(all[0].finish_reason == "errored");
+  BOOST_TEST(all[1].display_name == "Nightly GRPO run");
+  BOOST_TEST((all[1].user_metadata == metadata{{"team", "math"}, {"try", "2"}}));
+  BOOST_TEST(all[2].checkpoints == 2);
+  BOOST_TEST(all[0].created_at > all[1].created_at);
+
+  const auto ids = [&](const session_search& which, std::size_t most = 1000) {
+    std::vector<std::string> made;
+    for (const auto& each : r.rest.search_sessions(which, most).result()) made.push_back(each.id);
+    return made;
+  };
+  using names = std::vector<std::string>;
+  BOOST_TEST((ids({.display_name = "grpo nightly"}) == names{all[1].id}));
+  BOOST_TEST(ids({.display_name = "grpo daily"}).empty());
+  BOOST_TEST((ids({.id = all[2].id, .display_name = "grpo"}) == names{all[1].id, all[2].id}));
+  BOOST_TEST((ids({.user_metadata = {{"team", "math"}}}) == names{all[1].id}));
+  BOOST_TEST(ids({.user_metadata = {{"team", "math"}, {"try", "3"}}}).empty());
+  BOOST_TEST((ids({.statuses = {"active"}}) == names{all[1].id, all[2].id}));
+  BOOST_TEST((ids({.limit = 1}) == names{all[0].id, all[1].id, all[2].id}));  // three pages
+  BOOST_TEST((ids({.limit = 1}, 2) == names{all[0].id, all[1].id}));
+  BOOST_TEST(ids({.owner_urns = {"urn:somebody"}}).empty());
+  must_fail(errc::config, {"1 to 200", "201"}, [&] { ids({.limit = 201}); });
 }
 
 BOOST_AUTO_TEST_CASE(what_has_expired_is_gone) {
@@ -192,7 +223,7 @@ BOOST_AUTO_TEST_CASE(a_copy_is_made_once_though_its_answer_is_lost) {
 
 BOOST_AUTO_TEST_CASE(an_archive_is_fetched_from_the_trainer_itself) {
   saved_run r;
-  const folder here;
+  const temporary_folder here;
   const auto file = (here.path / "one.tar").string();
   const auto address = r.rest.checkpoint_archive_url(r.state.path).result();
   BOOST_TEST(address.url.starts_with(r.server.endpoint().url + "/api/v1/downloads/"));
@@ -208,7 +239,7 @@ BOOST_AUTO_TEST_CASE(an_archive_is_fetched_from_the_trainer_itself) {
 // The trainer sends elsewhere: what is asked there, and with which key.
 struct elsewhere : saved_run {
   loopback::server other = loopback::start({.token = "tml-other"});
-  folder here;
+  temporary_folder here;
   std::string file = (here.path / "x.tar").string();
 
   void sends_to(const std::string& location) {

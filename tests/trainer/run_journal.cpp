@@ -8,25 +8,17 @@
 
 #include <gradwire/trainer/run_journal.hpp>
 
+#include "../support/temporary_folder.hpp"
+
 using namespace gradwire;
 using namespace gradwire::fields;
 
 namespace {
 
 struct journal_file {
-  std::filesystem::path folder;
-  std::string name;
+  temporary_folder folder;
+  std::string name = (folder.path / "deep" / "journal.jsonl").string();
 
-  journal_file() {
-    std::string made = (std::filesystem::temp_directory_path() / "gradwire-journal-XXXXXX").string();
-    BOOST_REQUIRE(::mkdtemp(made.data()) != nullptr);
-    folder = made;
-    name = (folder / "deep" / "journal.jsonl").string();
-  }
-  ~journal_file() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
   std::string text() const {
     std::ifstream in(name, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};

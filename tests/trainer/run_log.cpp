@@ -11,6 +11,9 @@
 #include <gradwire/trainer/progress.hpp>
 #include <gradwire/trainer/run_log.hpp>
 #include <gradwire/trainer/timeline.hpp>
+#include <gradwire/wire/json_document.hpp>
+
+#include "../support/temporary_folder.hpp"
 
 using namespace gradwire;
 
@@ -28,13 +31,7 @@ client_event event(client_event::type what, std::uint64_t operation, std::size_t
   return made;
 }
 
-struct temporary_folder {
-  std::filesystem::path path;
-  temporary_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gradwire-run-log-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~temporary_folder() { std::filesystem::remove_all(path); }
+struct folder_of_texts : temporary_folder {
   std::string text_of(const char* name) const {
     std::ifstream file(path / name);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -78,7 +75,7 @@ BOOST_AUTO_TEST_CASE(the_line_says_why_it_waits) {
 }
 
 BOOST_AUTO_TEST_CASE(a_trace_is_whole_at_every_moment) {
-  const temporary_folder folder;
+  const folder_of_texts folder;
   {
     const timeline trace((folder.path / "trace.json").string());
     const auto tell = trace.handler();
@@ -99,8 +96,20 @@ BOOST_AUTO_TEST_CASE(a_trace_is_whole_at_every_moment) {
   BOOST_TEST(ends == 3u);  // the upload, the wait and the whole
 }
 
+BOOST_AUTO_TEST_CASE(a_second_run_replaces_the_trace) {
+  const folder_of_texts folder;
+  for (const char* name : {"a long first run", "second"}) {
+    const timeline trace((folder.path / "trace.json").string());
+    trace.mark(name);
+  }
+  const std::string text = folder.text_of("trace.json");
+  BOOST_TEST(text.find("first") == std::string::npos);
+  BOOST_TEST(text.find("second") != std::string::npos);
+  BOOST_CHECK_NO_THROW(wire::json_document{text});
+}
+
 BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_made_is_named) {
-  const temporary_folder folder;
+  const folder_of_texts folder;
   std::ofstream(folder.path / "file") << "in the way";
   const auto inside_a_file = (folder.path / "file" / "runs").string();
   BOOST_CHECK_EXCEPTION(run_log({.folder = inside_a_file}), error, [&](const error& e) {
@@ -114,7 +123,7 @@ BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_made_is_named) {
 }
 
 BOOST_AUTO_TEST_CASE(lines_are_appended_and_a_value_without_a_number_is_null) {
-  const temporary_folder folder;
+  const folder_of_texts folder;
   for (int run = 0; run < 2; ++run) {
     run_log log({.folder = folder.path.string(), .tensorboard = false});
     log.write(run, {{"loss", 0.5}, {"kl", std::numeric_limits<double>::infinity()}});

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be asked for beside samples, against the embedded trainer: each number is held to another way to get it. And
 // a server that does not know it.
+#include <future>
+
 #include "spy.hpp"
 
 using namespace spying;
@@ -139,6 +141,42 @@ BOOST_AUTO_TEST_CASE(options_that_cannot_be) {
   wrong({.target_ids = {1, 2}}, "no whole number of rows");
   wrong({.stop = {"x"}, .never_stop = true}, "never_stop");
   wrong({.topk_prompt_logprobs = -1}, "negative");
+}
+
+// A sample that nobody waits for is given up at once, and the server is told where it wants to be.
+BOOST_AUTO_TEST_CASE(a_sample_is_cancelled) {
+  for (const bool wants_to_know : {true, false}) {
+    sampler s;
+    std::promise<void> polled, asked, told;
+    s.net->on_request([&, was_polled = false](const exchange& e, http_response& reply) mutable {
+      reply = {200, {{"Content-Type", "application/json"}}, "{}"};
+      if (e.target.ends_with("/retrieve_future")) {
+        if (!std::exchange(was_polled, true)) polled.set_value();
+        reply.body = R"({"type":"try_again","request_id":"r","queue_state":"active"})";
+        return fault::answer;
+      }
+      if (e.target.ends_with("/client/dynamic_config")) {
+        reply.body = wants_to_know ? R"({"sample_cancel_enabled":true})" : "{}";
+        asked.set_value();
+        return fault::answer;
+      }
+      if (e.target.ends_with("/cancel_future")) told.set_value();
+      return fault::none;
+    });
+    auto samples = s.client.sample(s.prompt, {.max_tokens = 3});
+    polled.get_future().wait();
+    BOOST_TEST(samples.cancel());
+    must_fail(errc::closed, {"cancelled"}, [&] { samples.result(); });
+    asked.get_future().wait();
+    if (wants_to_know) told.get_future().wait();
+    s.service.health().result();  // whatever came of the answer has been sent
+    BOOST_TEST(s.net->count("/cancel_future") == (wants_to_know ? 1u : 0u));
+    BOOST_TEST(s.net->count("/asample") == 1u);
+  }
+  sampler s;
+  auto done = s.client.sample(s.prompt, {.max_tokens = 1});
+  done.result();
+  BOOST_TEST(!done.cancel());
 }
 
 BOOST_AUTO_TEST_CASE(a_dropped_result_is_drawn_anew_under_another_number) {

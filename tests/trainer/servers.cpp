@@ -171,7 +171,9 @@ BOOST_AUTO_TEST_CASE(who_is_trusted_with_a_repeat) {
       must_fail(errc::outcome_unknown, {}, [&] { step.result(); });
     }
     BOOST_TEST(it.net->count("/optim_step") == each.sent, each.what);
-    if (!is_played) BOOST_TEST(it.server.executed().optim_step == 1, each.what);
+    if (is_played) continue;
+    service.create_training_client({.base_model = it.server.model(), .lora_rank = 2}).result();  // behind the step
+    BOOST_TEST(it.server.executed().optim_step == 1, each.what);
   }
 }
 
@@ -295,6 +297,41 @@ BOOST_AUTO_TEST_CASE(results_of_a_pass_in_either_encoding_whatever_was_asked_for
   // Outputs may be empty maps: the loss is then not known, and nothing else is wrong.
   reply.loss_fn_outputs = {wire::named_tensors{}};
   BOOST_TEST(std::isnan(b.trainer.forward_backward(data, server_loss::cross_entropy{}).result().loss));
+}
+
+BOOST_AUTO_TEST_CASE(another_optimizer_where_the_server_has_it) {
+  staged tinker({{"/client/config", plain_config},
+                 {"/create_session", answer_json(R"({"session_id":"0f8fad5b-d9cb-469f-a165-70867728950e"})")},
+                 {"/get_server_capabilities", answer_json(R"({"supported_models":[{"model_name":"q"}]})")},
+                 {"/create_model", answer_json(R"({"request_id":"r"})")},
+                 {"/optim_step", answer_json(R"({"request_id":"r"})")},
+                 {"/retrieve_future", answer_json(R"({"model_id":"m","metrics":{}})")}});
+  auto service = tinker.connect();
+  auto trainer = service.create_training_client({.base_model = "q", .lora_rank = 2, .optimizer = "dimuon"}).result();
+  BOOST_TEST(tinker.last_body("/create_model").find(R"("optimizer_config":{"type":"dimuon","version":1})") !=
+             std::string::npos);
+  trainer.optim_step({.learning_rate = 0.5, .beta1 = 0.75, .grad_clip_norm = 2}).result();
+  const std::string step = tinker.last_body("/optim_step");
+  const char* expected =
+      R"("optimizer_params":{"type":"dimuon","learning_rate":0.5,"grad_clip_norm":2,"beta1":0.75})";
+  BOOST_TEST(step.find(expected) != std::string::npos, step);
+  BOOST_TEST(step.find("adam_params") == std::string::npos);
+  must_fail(errc::config, {"weight_decay is AdamW's", "dimuon"},
+            [&] { trainer.optim_step({.weight_decay = 0.1}).result(); });
+  auto plain = service.create_training_client({.base_model = "q", .lora_rank = 2}).result();
+  BOOST_TEST(tinker.last_body("/create_model").find("optimizer_config") == std::string::npos);
+
+  staged own;  // which says that it has AdamW only
+  auto embedded = own.connect();
+  must_fail(errc::status, {"422", "adamw"}, [&] {
+    embedded.create_training_client({.base_model = own.server.model(), .lora_rank = 2, .optimizer = "dimuon"}).result();
+  });
+  auto how = quick();
+  how.dialect = "skyrl";
+  staged skyrl;
+  auto other = skyrl.connect(how);
+  must_fail(errc::config, {"skyrl", "AdamW only"},
+            [&] { other.create_training_client({.base_model = "q", .lora_rank = 2, .optimizer = "dimuon"}).result(); });
 }
 
 BOOST_AUTO_TEST_CASE(a_deprecation_note_is_told_once) {

@@ -20,6 +20,8 @@
 #include <gradwire/wire/json_codec.hpp>
 #include <gradwire/wire/protobuf.hpp>
 
+#include "../support/larger.hpp"
+
 namespace spying {
 
 using namespace gradwire;
@@ -166,7 +168,7 @@ inline double largest_difference(const column<float>& a, const column<float>& b)
   const auto x = flat(a), y = flat(b);
   BOOST_REQUIRE(x.size() == y.size());
   double largest = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) largest = std::max(largest, static_cast<double>(std::abs(x[i] - y[i])));
+  for (std::size_t i = 0; i < x.size(); ++i) largest = larger(largest, std::abs(x[i] - y[i]));
   return largest;
 }
 

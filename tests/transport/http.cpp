@@ -28,6 +28,8 @@
 #include <gradwire/transport/http_server.hpp>
 #include <gradwire/transport/runtime.hpp>
 
+#include "../support/temporary_folder.hpp"
+
 using namespace gradwire;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
@@ -174,12 +176,6 @@ certificate make_certificate(const std::filesystem::path& folder, const std::str
   X509_free(x);
   return made;
 }
-
-struct temporary_folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("gradwire-tls-" + std::to_string(::getpid()));
-  temporary_folder() { std::filesystem::create_directories(path); }
-  ~temporary_folder() { std::filesystem::remove_all(path); }
-};
 
 // An HTTPS server that answers 200 and notes the name that the client asked for.
 class tls_server {
@@ -524,7 +520,7 @@ BOOST_AUTO_TEST_CASE(a_server_can_answer_later_from_another_thread_and_stop_with
 }
 
 BOOST_AUTO_TEST_CASE(tls_is_verified) {
-  temporary_folder folder;
+  const temporary_folder folder;
   const auto good = make_certificate(folder.path, "localhost", "DNS:localhost", -1, 10);
   const auto other = make_certificate(folder.path, "other", "DNS:other.example", -1, 10);
   const auto expired = make_certificate(folder.path, "expired", "DNS:localhost", -10, 5);

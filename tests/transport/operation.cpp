@@ -366,6 +366,23 @@ BOOST_AUTO_TEST_CASE(a_broken_promise_is_submitted_again_with_the_same_bytes) {
   q.begin().reply(accepted).reply(json(410, "")).must_fail(errc::outcome_unknown, "410");
 }
 
+BOOST_AUTO_TEST_CASE(what_would_see_later_weights_is_not_submitted_again) {
+  play save(effect::repeats);  // the optim_step behind it may have been executed
+  save.begin().reply(accepted).reply(json(410, "")).must_fail(errc::outcome_unknown, "nobody knows");
+  BOOST_TEST(save.keys.size() == 1u);
+  play forward(effect::reads);
+  forward.record.model_id = "m";
+  forward.begin().reply(accepted).reply(json(410, "")).must_fail(errc::status, "ask again");
+  BOOST_TEST(forward.keys.size() == 1u);
+  play sample(effect::reads);  // its weights are a saved state's
+  sample.begin().reply(accepted).reply(json(410, "")).wait();
+  sample.reply(accepted).reply(finished).must_succeed(finished_body);
+  BOOST_TEST(sample.keys.size() == 2u);
+  play lost(effect::repeats);  // nothing has followed what the server has not acknowledged
+  lost.begin().fails(reset_after_send()).wait();
+  lost.reply(accepted).reply(finished).must_succeed(finished_body);
+}
+
 BOOST_AUTO_TEST_CASE(client_errors_are_final_and_quoted) {
   for (int status : {400, 401, 403, 404, 405, 409, 413, 415, 422}) {
     play p;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // xtensor arrays as columns and columns as xtensor arrays:
 //
-//   datum{…, old_logprobs = xt::log(probabilities)};                                     // evaluated once, into the
-//   column with(advantage = (rewards - xt::mean(rewards)()) / xt::stddev(rewards)(), data);      // one value a
-//   sequence auto slope = as_xtensor(gradient.slope[i]);                                           // no copy
+//   datum{…, old_logprobs = xt::log(probabilities)};                                  // evaluated once
+//   with(advantage = (rewards - xt::mean(rewards)()) / xt::stddev(rewards)(), data);  // one value a sequence
+//   auto slope = as_xtensor(gradient.slope[i]);                                       // no copy
 //
 // An expression is read when `field = expression` is, so that nothing it refers to has to live longer. An rvalue
 // container moves, gradwire::view(x) borrows one (a bare view(x) is xt::view). Two dimensions [targets, K] are

@@ -3,13 +3,14 @@
 //
 //   per token      padded() values, row s at offset[s], zeros between the rows
 //   per sequence   sequences() values        per group   groups() values        per batch   1 value
-//   per candidate  K planes of padded() values: candidate k of token t of sequence s is data[k * padded + offset[s] +
-//   t]
+//   per candidate  K planes of padded() values: candidate k of token t of sequence s is
+//                  data[k * padded + offset[s] + t]
 //
 // A kernel writes a `writable_column` and turns it into a `column`, which copies nothing.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -110,6 +111,15 @@ class column {
   detail::shared<const layout> shape_;
   extent level_ = extent::token;
 };
+
+// Its first value that is infinite or NaN; −1: all are finite.
+template <class T>
+std::int64_t first_not_finite(const column<T>& values) noexcept {
+  const T* const x = values.data();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!(x[i] - x[i] == 0)) return static_cast<std::int64_t>(i);
+  return -1;
+}
 
 template <class Source>
 struct column_source;

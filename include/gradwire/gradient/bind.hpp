@@ -104,6 +104,8 @@ struct constant_table;
 template <class... Bounds>
 struct constant_table<list<Bounds...>> : constant_slot<Bounds>... {};
 
+inline bool is_same_number(double a, double b) { return a == b || (a != a && b != b); }
+
 [[noreturn, gnu::noinline, gnu::cold]] inline void two_constants(const char* name) {
   std::string sentence = "one let name for two numbers: ";
   sentence += name;
@@ -128,8 +130,7 @@ void fill_constants(const constant& c, Table& table) {
   using key = bound_constant<Scope, Offset>;
   if constexpr (std::is_base_of_v<constant_slot<key>, Table>) {
     auto& slot = static_cast<constant_slot<key>&>(table);
-    if (slot.known && !(slot.value == c.value || (slot.value != slot.value && c.value != c.value)))
-      two_constants(Scope.data);
+    if (slot.known && !is_same_number(slot.value, c.value)) two_constants(Scope.data);
     slot.value = c.value;
     slot.known = true;
   }

@@ -126,14 +126,8 @@ struct evaluated {
 };
 template <class T>
 evaluated evaluated_as(std::string_view variable, double loss, const column<T>& slope) {
-  evaluated found{.variable = variable, .loss = loss};
-  const T* const x = slope.data();
-  for (std::size_t i = 0; i < slope.size(); ++i) {
-    if (x[i] - x[i] == 0) continue;
-    found.bad = static_cast<std::int64_t>(i);
-    found.slope = static_cast<double>(x[i]);
-    break;
-  }
+  evaluated found{.variable = variable, .loss = loss, .bad = first_not_finite(slope)};
+  if (found.bad >= 0) found.slope = static_cast<double>(slope.data()[found.bad]);
   return found;
 }
 

@@ -13,8 +13,9 @@
 //   <field>                  every column that the loss or a metric reads, that of wrt first
 //   <let>                    every let, by its name
 //   loss, loss.2, …          the body of each reduction over tokens that the loss is made of: what is summed or
-//   averaged metric.<name>            the same of every metric gradient                 dL/d(the field in wrt),
-//   logprobs if none is named
+//                            averaged
+//   metric.<name>            the same of every metric
+//   gradient                 dL/d(the field in wrt), logprobs if none is named
 //
 // A value a sequence, group or batch is repeated at each of its tokens; a value a candidate is an array of K in JSONL
 // and K columns `name.0` … in CSV. A let that has the name of another column is called `let.<name>`. Numbers are the
@@ -118,9 +119,6 @@ class dump_writer {
     for (const dump_column& each : columns_) has_candidates_ = has_candidates_ || each.level == extent::candidate;
   }
 
-  // Are the ids of the candidates to be written too?
-  bool has_candidates() const { return has_candidates_; }
-
   std::string csv_head() const {
     std::string line = "datum,group,position,token";
     const auto add_name = [&](const std::string& name) { line += ',' + csv_text(name); };
@@ -209,7 +207,7 @@ class dump_writer {
   const formula::table& data_;
   std::vector<double> slope_;
   std::vector<dump_column> columns_;
-  bool has_candidates_ = false;
+  bool has_candidates_ = false;  // their ids are written too
 };
 
 inline void write_text(const std::string& text, const std::string& path) {

@@ -37,7 +37,7 @@ constexpr bool has_k1_below() {
     return false;
   else if constexpr (std::is_same_v<Op, k1_op>)
     return true;
-  else if constexpr (picks<Op> || requires { requires Op::linear; })
+  else if constexpr (picks<Op> || is_linear<Op>)
     return ((active<Xs, Variable> && has_k1<Xs, Variable>) || ...);
   else if constexpr (requires { requires Op::bilinear; })
     return (active<Xs, Variable> + ... + 0) == 1 && (has_k1<Xs, Variable> || ...);

@@ -5,13 +5,12 @@
 
 #include <gradwire/error.hpp>
 #include <gradwire/expression/objective.hpp>
+#include <gradwire/gradient/bind.hpp>
 #include <string_view>
 
 namespace gradwire::inline v0 {
 namespace formula {
 
-// Two metrics of one name: what a sum of objectives brings along twice is one metric; of two expressions it is a
-// mistake.
 template <class E>
 inline constexpr char type_mark = 0;
 struct metric_names {
@@ -35,9 +34,7 @@ template <class Objective>
 inline constexpr metric_names names_in =
     names_of(static_cast<const std::remove_cvref_t<decltype(Objective::metrics)>*>(nullptr));
 
-inline bool same_numbers(const constant& a, const constant& b) {
-  return a.value == b.value || (a.value != a.value && b.value != b.value);
-}
+inline bool same_numbers(const constant& a, const constant& b) { return is_same_number(a.value, b.value); }
 template <class E>
 bool same_numbers(const E&, const E&) {
   return true;

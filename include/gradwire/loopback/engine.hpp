@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gradwire/loopback/model_config.hpp>
@@ -53,6 +54,8 @@ struct save_options {
   bool optimizer = true;   // with Adam's moments and step count
   bool overwrite = false;  // replace what is there; otherwise an existing directory is errc::config
   std::string saved_by{};  // anything, to know it again: describe() tells it
+  bool as_bf16 = false;    // of a frozen_model: bfloat16 in place of float32
+  std::vector<std::pair<std::string, std::string>> beside{};  // further files: name, text; then with checksums.txt
 };
 
 // Weights that do not change any more, with their tokenizer: the base model, or a training_model at some moment.
@@ -81,6 +84,12 @@ class frozen_model {
   // directory in Hugging Face's format of the same shape.
   GRADWIRE_DECL frozen_model with_checkpoint(const std::filesystem::path& directory) const;
 
+  // All weights, tensor after tensor as in save(), rounded to bfloat16 (to the nearest, ties to even). errc::data
+  // naming the first that is not finite then.
+  GRADWIRE_DECL std::vector<std::uint16_t> bf16() const;
+  // A model of this shape with such weights. errc::config if there are not as many.
+  GRADWIRE_DECL frozen_model with_bf16(std::span<const std::uint16_t> words) const;
+
   // A directory that `transformers` and load() read: config.json, model.safetensors (adapters merged), tokenizer files.
   GRADWIRE_DECL void save(const std::filesystem::path& directory, const save_options& options = {}) const;
 
@@ -107,10 +116,11 @@ struct adam_params {
   double eps = 1e-12;
   double weight_decay = 0;
   double grad_clip_norm = 0;  // gradients with a larger global norm are scaled to it; 0: never
+  double divisor = 1;         // of the accumulated gradients, before they are clipped
 };
 
 struct optim_metrics {
-  double grad_norm = 0;          // of all accumulated gradients, before clipping
+  double grad_norm = 0;          // of all accumulated gradients, divided, before clipping
   double clipped_grad_norm = 0;  // after clipping
   double update_norm = 0;        // of the change of the trained parameters
   double param_norm = 0;         // of the trained parameters, after the step
@@ -148,6 +158,8 @@ class training_model {
   // Without a gradient since the last step, the gradient is zero. errc::data if the gradient is not finite: nothing is
   // changed then, and the gradient is dropped.
   GRADWIRE_DECL optim_metrics optim_step(const adam_params& params);
+
+  GRADWIRE_DECL std::int64_t steps() const;  // of the optimizer so far
 
   // The weights as they are now; O(1), the next step copies.
   GRADWIRE_DECL frozen_model snapshot() const;

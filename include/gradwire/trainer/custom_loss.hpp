@@ -78,13 +78,11 @@ column<T> as_column_of(const shared<block>& logprobs, const shared<const layout>
 
 template <class Loss, class Variable, class Batch, class Found>
 void check_finite(const Loss& loss, Variable, const Batch& data, const Found& found) {
-  std::int64_t bad = -1;
-  const auto* const slope = found.slope.data();
-  for (std::size_t i = 0; i < found.slope.size() && bad < 0; ++i)
-    if (!(slope[i] - slope[i] == 0)) bad = static_cast<std::int64_t>(i);
+  const std::int64_t bad = first_not_finite(found.slope);
   if (bad < 0 && found.loss - found.loss == 0) return;
   throw_not_finite(reflect(as_objective(loss).loss), formula::table_of(data), *batch_access::state(data),
-                   Variable::name.view(), found.loss, bad, bad < 0 ? 0.0 : static_cast<double>(slope[bad]));
+                   Variable::name.view(), found.loss, bad,
+                   bad < 0 ? 0.0 : static_cast<double>(found.slope.data()[bad]));
 }
 
 GRADWIRE_DECL void check_level(const plain_batch& data, bool over_candidates, bool procedure);

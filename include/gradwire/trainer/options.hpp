@@ -52,12 +52,14 @@ struct training_client_options {
   bool train_mlp = true;
   bool train_attn = true;
   std::vector<std::pair<std::string, std::string>> user_metadata{};  // shown beside the model
+  std::string optimizer = "adamw";  // or "dimuon", where the server has it; fixed for the model's life
 };
 
 struct from_state_options {
   std::string path{};                  // what save_state() gave
   bool with_optimizer = true;          // go on with the optimizer's state too
   std::string weights_access_token{};  // for a state of another account
+  std::string optimizer = "adamw";     // what the state's model was made with
 };
 
 struct reference_options {
@@ -77,7 +79,8 @@ enum class grad_normalization : unsigned char {
   num_sequences,    // sequences with a gradient that is not 0
 };
 
-// AdamW with decoupled weight decay.
+// AdamW with decoupled weight decay. Of a model made with "dimuon" only learning_rate, beta1 (of the momentum) and
+// grad_clip_norm may differ from their defaults.
 struct optim_step_options {
   double learning_rate = 1e-4;
   double beta1 = 0.9;

@@ -61,6 +61,30 @@ struct session_description {
   std::string display_name{};
 };
 
+// Which sessions are looked for; what is empty does not count. One that matches the id or the name matches both.
+struct session_search {
+  std::string id{};
+  std::string display_name{};  // each word of it somewhere in the name, in whatever case
+  metadata user_metadata{};    // every pair must hold
+  std::vector<std::string> project_ids{};
+  std::vector<std::string> owner_urns{};  // empty: the caller's own, or …
+  bool of_everybody = false;              // … everybody's that the caller may see
+  std::vector<std::string> statuses{};    // "active", "cancelled", "failed", "client_finished"
+  std::int64_t limit = 50;                // of a page, 1 to 200
+};
+
+struct found_session {
+  std::string id{};
+  std::string created_at{};  // ISO 8601
+  std::string owner{};
+  std::string project_id{};
+  std::string status{};         // as in session_search; "": neither finished nor known to be running
+  std::string finish_reason{};  // "success", "errored", "interrupted"
+  std::int64_t checkpoints = 0;
+  std::string display_name{};
+  metadata user_metadata{};
+};
+
 struct sampler_description {
   std::string id{};
   std::string base_model{};

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <gradwire/trainer/records.hpp>
+#include <gradwire/trainer/training_client.hpp>
 #include <gradwire/transport/config.hpp>
 #include <gradwire/transport/future.hpp>
 
@@ -56,6 +57,9 @@ class rest_client {
 
   GRADWIRE_DECL future<std::vector<std::string>> sessions(page_options which = {});
   GRADWIRE_DECL future<session_description> session(const std::string& id);
+  // All that match, newest first, page after page up to `most`. Experimental on the server's side.
+  GRADWIRE_DECL future<std::vector<found_session>> search_sessions(const session_search& which,
+                                                                   std::size_t most = 1000);
   GRADWIRE_DECL future<sampler_description> sampler(const std::string& id);
 
  private:
@@ -66,4 +70,5 @@ class rest_client {
 
 #ifndef GRADWIRE_SEPARATE_COMPILATION
 #include <gradwire/trainer/impl/rest_client.hpp>
+#include <gradwire/trainer/impl/search_sessions.hpp>
 #endif

@@ -2,8 +2,8 @@
 // The connection to a trainer, and the maker of clients. Nothing is sent before the first client is made: an address
 // that is wrong is told at once, a server that does not answer by the first future.
 //
-//   auto service = service_client::connect(server.endpoint());   // or connect("http://…", {.token = key}), or
-//   connect() auto trainer = service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = 8}).result();
+//   auto service = service_client::connect(server.endpoint());  // or connect("http://…", {.token = key}), or connect()
+//   auto trainer = service.create_training_client({.base_model = "gradwire/tiny", .lora_rank = 8}).result();
 #pragma once
 
 #include <memory>

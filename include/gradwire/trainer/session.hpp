@@ -68,6 +68,9 @@ class session : public std::enable_shared_from_this<session> {
   const connect_options& options() const noexcept { return options_; }
   const http_peer& peer() const noexcept { return *peer_; }
   const std::string& id() const noexcept { return id_; }
+
+  // Seconds that are left for making the session: all of its requests together have what one call has.
+  double time_to_start() const { return std::max(0.0, std::chrono::duration<double>(start_by_ - net_->now()).count()); }
   const wire::dialect& dialect() const noexcept { return dialect_; }
   std::string boot_id() const {
     const std::lock_guard lock(boot_mutex_);
@@ -76,6 +79,11 @@ class session : public std::enable_shared_from_this<session> {
   std::int64_t take_model_number() noexcept { return next_model_++; }
   void note_model(const std::string& id) { models_.insert(id); }
   bool knows_model(const std::string& id) const { return models_.contains(id); }
+
+  // Requests that may make a model which is not noted yet: those that run, and those whose fate nobody knows.
+  void begin_creation() noexcept { ++creations_; }
+  void end_creation() noexcept { --creations_; }
+  int creations() const noexcept { return creations_; }
   std::int64_t take_sampler_number() noexcept { return next_sampler_++; }
   std::int64_t take_loss_number() noexcept { return next_loss_++; }
   bool is_recognised() const noexcept { return recognised_ || !options_.dialect.empty(); }  // else `tinker` is a guess
@@ -105,6 +113,7 @@ class session : public std::enable_shared_from_this<session> {
   GRADWIRE_DECL void use_dialect(const wire::dialect& row);
   GRADWIRE_DECL void take_config(const wire::client_config_reply& config);
   GRADWIRE_DECL void exchange_key(std::function<void(std::exception_ptr)> then);
+  GRADWIRE_DECL void key_came(const operation_outcome& outcome);
   GRADWIRE_DECL void refresh_key_later(double seconds);
   GRADWIRE_DECL void started(std::exception_ptr failure);
   GRADWIRE_DECL void schedule_heartbeat();
@@ -129,7 +138,9 @@ class session : public std::enable_shared_from_this<session> {
   mutable std::mutex boot_mutex_;
   std::string boot_id_;     // the trainer's process, where it says it; read by the user's threads too
   time_point last_beat_{};  // the last heartbeat that came through, or the beginning
-  std::uint64_t heartbeat_timer_ = 0;
+  std::vector<std::function<void(std::exception_ptr)>> key_waiting_;  // for the exchange that runs
+  std::uint64_t key_timer_ = 0;                                       // the next one
+  time_point start_by_{};                                             // the session's making must have ended then
   std::uint64_t keys_made_ = 0;
   std::uint64_t operations_ = 0;
   std::uint64_t key_base_ = 0;
@@ -139,6 +150,7 @@ class session : public std::enable_shared_from_this<session> {
   std::set<std::string> notices_;
   std::size_t max_chunk_datums_ = 1024;
   std::size_t max_chunk_bytes_ = 5'000'000;
+  int creations_ = 0;
   state state_ = state::none;
   bool encoding_settled_ = false;
   bool recognised_ = false;

@@ -8,7 +8,8 @@
 //   trace.mark("step 3");
 //
 // The file is a JSON array that is appended to; the format lets its closing bracket be absent, so that the trace of a
-// run that was killed can be read too. Times in it are microseconds since the timeline was made.
+// run that was killed can be read too. A file that is there already is replaced. Times in it are microseconds since the
+// timeline was made.
 #pragma once
 
 #include <cstdint>

@@ -81,5 +81,6 @@ GRADWIRE_DECL void check_name(const std::string& name);  // of a checkpoint; thr
 #include <gradwire/trainer/impl/custom_call.hpp>
 #include <gradwire/trainer/impl/held_gradients.hpp>
 #include <gradwire/trainer/impl/model_calls.hpp>
+#include <gradwire/trainer/impl/optim_step.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
 #endif

@@ -3,8 +3,13 @@
 // server use of it, and what both must say the same way.
 #pragma once
 
+#include <cerrno>
 #include <string>
 #include <string_view>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/connect.hpp>
@@ -39,6 +44,20 @@ using tcp = boost::asio::ip::tcp;
 using error_code = boost::system::error_code;
 
 inline std::string_view view_of(beast::string_view text) noexcept { return {text.data(), text.size()}; }
+
+// A socket or acceptor that programs started by this one do not inherit: they would keep the port, or the connection.
+template <class Socket>
+void open_privately(Socket& socket, const tcp& protocol, error_code& failed) {
+  const int descriptor = ::socket(protocol.family(), protocol.type() | SOCK_CLOEXEC, protocol.protocol());
+  if (descriptor < 0) {
+    failed.assign(errno, boost::system::system_category());
+    return;
+  }
+  socket.assign(protocol, descriptor, failed);
+  if (failed) ::close(descriptor);
+}
+
+inline void keep_private(tcp::socket& accepted) noexcept { ::fcntl(accepted.native_handle(), F_SETFD, FD_CLOEXEC); }
 
 template <class Fields>
 std::vector<http_header> copy_headers(const Fields& fields) {

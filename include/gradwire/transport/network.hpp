@@ -40,6 +40,7 @@ struct http_peer {
   std::optional<http_proxy> proxy{};     // never used for an address on this machine
   std::vector<secret_header> headers{};  // beside the key's
   bool allow_key_over_http = false;      // also to another machine, readable by everybody on the way
+  bool bearer = false;                   // the key also as Authorization: Bearer
 
   const http_proxy* way() const noexcept { return proxy && !address.is_loopback() ? &*proxy : nullptr; }
   bool has_credentials() const noexcept { return !key.empty() || !headers.empty(); }

@@ -29,7 +29,7 @@ enum class effect : unsigned char {
   reads,    // nothing
   deduped,  // nothing: the server recognises the request and answers as it did
   counted,  // nothing: the server refuses a number that it has executed, and says which one it expects
-  repeats,  // the same once more, which changes nothing: a save
+  repeats,  // the same once more, which changes nothing as long as nothing has followed it: a save
   mutates,  // change the model a second time
 };
 
@@ -138,6 +138,12 @@ class operation {
   GRADWIRE_DECL operation_action fail(time_point now, errc kind, const std::string& sentence);
   GRADWIRE_DECL error describe(time_point now, errc kind, const std::string& sentence) const;
   bool may_resend() const noexcept { return record_.effect != effect::mutates; }
+  // Once the server has a request, the model's next ones may follow. What the server would take for a new one then sees
+  // other weights: a save would hold them, a forward would compute with them.
+  bool may_repeat_after_others() const noexcept {
+    const bool of_a_model = record_.seq_id >= 0 && !record_.model_id.empty();
+    return may_resend() && record_.effect != effect::repeats && !(record_.effect == effect::reads && of_a_model);
+  }
   GRADWIRE_DECL operation_action ask_for_json_next(time_point now, std::optional<double> server_wish);
   operation_action done() const {
     operation_action action;

@@ -23,6 +23,13 @@ GRADWIRE_DECL std::string server_code(const http_response& reply);
 
 GRADWIRE_DECL std::string printable(std::string_view text, std::size_t limit = 2048);
 
+// What an error says, without the library's name before it: for a sentence about another one.
+inline std::string sentence_of(std::string_view text) {
+  constexpr std::string_view name = "gradwire: ";
+  while (text.starts_with(name)) text.remove_prefix(name.size());
+  return std::string(text);
+}
+
 // Seconds to wait, from Retry-After (a number, or a date relative to `Date`) or retry-after-ms. Nothing when neither
 // is there, or it makes no sense.
 GRADWIRE_DECL std::optional<double> retry_after_seconds(const http_response& reply);

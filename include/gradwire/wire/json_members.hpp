@@ -132,8 +132,16 @@ void members(auto& visit, is<adam_params> auto& m) {
   visit("grad_clip_norm", m.grad_clip_norm);
 }
 
+void members(auto& visit, is<optimizer_params> auto& m) {
+  visit.required("type", m.type);
+  visit("learning_rate", m.learning_rate);
+  visit("grad_clip_norm", m.grad_clip_norm);
+  visit("beta1", m.beta1);
+}
+
 void members(auto& visit, is<optim_step_request> auto& m) {
-  visit.required("adam_params", m.adam_params);
+  visit("optimizer_params", m.optimizer_params);
+  if (!m.optimizer_params) visit.required("adam_params", m.adam_params);
   visit.required("model_id", m.model_id);
   visit("seq_id", m.seq_id);
   visit("grad_accumulation_normalization", m.grad_accumulation_normalization);

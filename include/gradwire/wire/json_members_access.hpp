@@ -74,6 +74,8 @@ void members(auto& visit, is<retrieve_futures_reply> auto& m) {
   visit("cursor", m.cursor);
 }
 
+void members(auto& visit, is<cancel_future_request> auto& m) { visit.required("request_id", m.request_id); }
+
 void members(auto& visit, is<dynamic_config_reply> auto& m) {
   visit("refresh_interval_sec", m.refresh_interval_sec);
   visit("sample_cancel_enabled", m.sample_cancel_enabled);

@@ -99,6 +99,10 @@ struct retrieve_futures_reply {
   std::int64_t cursor = 0;
 };
 
+struct cancel_future_request {
+  std::string request_id{};
+};
+
 struct dynamic_config_reply {  // POST client/dynamic_config, where the server has it
   std::int64_t refresh_interval_sec = 300;
   bool sample_cancel_enabled = false;

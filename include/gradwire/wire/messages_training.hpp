@@ -98,10 +98,19 @@ struct adam_params {
   double grad_clip_norm = 0.0;  // 0: no clipping
 };
 
+// A step of another optimizer, which the model was made with.
+struct optimizer_params {
+  std::string type{};  // "dimuon"
+  double learning_rate = 0;
+  double grad_clip_norm = 0;
+  double beta1 = 0.9;  // of the momentum
+};
+
 struct optim_step_request {
   std::string model_id{};
   std::optional<std::int64_t> seq_id{};
   wire::adam_params adam_params{};
+  std::optional<wire::optimizer_params> optimizer_params{};      // instead of adam_params
   std::optional<std::string> grad_accumulation_normalization{};  // only where the dialect knows it
 };
 

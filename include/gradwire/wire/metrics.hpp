@@ -132,16 +132,5 @@ inline merged_metrics merge_metrics(std::span<const forward_backward_reply> chun
   return merged;
 }
 
-// One reply for the whole batch: outputs in the order of the chunks, metrics merged.
-inline forward_backward_reply merge_replies(std::vector<forward_backward_reply> chunks) {
-  forward_backward_reply whole;
-  if (chunks.empty()) return whole;
-  whole.loss_fn_output_type = chunks.front().loss_fn_output_type;
-  whole.metrics = merge_metrics(chunks).values;
-  for (auto& part : chunks)
-    for (auto& output : part.loss_fn_outputs) whole.loss_fn_outputs.push_back(std::move(output));
-  return whole;
-}
-
 }  // namespace wire
 }  // namespace gradwire::inline v0

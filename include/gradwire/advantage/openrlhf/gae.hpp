@@ -23,7 +23,8 @@ struct gae {
 
   template <class Batch>
   auto operator()(const Batch& data) const {
-    return as_column(data, whitened(data, raw(data), no_std_norm ? mean_only : openrlhf_whitening));
+    const auto a = raw(data);
+    return as_column(data, no_std_norm ? less_mean(data, a) : whitened(data, a, openrlhf_whitening));
   }
   template <class Batch>
   auto returns(const Batch& data) const {

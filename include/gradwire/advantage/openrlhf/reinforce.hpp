@@ -21,7 +21,8 @@ struct reinforce {
   template <class Batch>
   auto operator()(const Batch& data) const {
     const auto reward_left = reward_to_go(data, token_rewards(data), gamma, masked_token::is_zero);
-    return as_column(data, whitened(data, reward_left, no_std_norm ? mean_only : openrlhf_whitening));
+    return as_column(data,
+                     no_std_norm ? less_mean(data, reward_left) : whitened(data, reward_left, openrlhf_whitening));
   }
 };
 

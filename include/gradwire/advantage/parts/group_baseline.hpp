@@ -4,8 +4,8 @@
 //   centred(s)                        s − mean of the group                                   0 in a group of one
 //   raw_alone(x, s)                   x, and in a group of one the raw reward s               (mean taken as 0)
 //   standardised(s, spread, ε)        (s − mean) / (spread + ε)
-//   standardised_or_raw(s, spread, ε, scaled)   … with mean 0 and spread 1 in a group of one; scaled = false divides by
-//   1 leave_one_out(s)                  (s − mean)·n/(n − 1) = s − mean of the others           0 in a group of one
+//   standardised_or_raw(s, spread, ε, scaled)   … with mean 0 and spread 1 in a group of one; scaled = false: by 1
+//   leave_one_out(s)                  (s − mean)·n/(n − 1) = s − mean of the others           0 in a group of one
 //   soft_overlong(L, L_max, C)        0 up to L_max − C, then (L_max − C − L)/C, at least −1  (to be added to a reward)
 //   soft_overlong_unbounded(L, L_max, C)      the same without the floor
 #pragma once

@@ -4,9 +4,9 @@
 //   auto shaped = with(token_reward = kl_shaped(data, 0.01), data);         OpenRLHF: init_kl_coef 0.01, estimator k1
 //   auto advantage = advantages::openrlhf::gae{}(shaped);
 //
-//   kl_shaped(data, c)                    R_t − c·(old_logprob − ref_logprob) at unmasked tokens; R: column
-//   token_reward or 0 adaptive_kl{coefficient, target, horizon}   coefficient·(1 + clamp(kl/target − 1,
-//   ±0.2)·steps/horizon)     verl, SkyRL
+//   kl_shaped(data, c)                          R_t − c·(old_logprob − ref_logprob) at unmasked tokens;
+//                                               R: the column token_reward, or 0
+//   adaptive_kl{coefficient, target, horizon}   coefficient·(1 + clamp(kl/target − 1, ±0.2)·steps/horizon)  verl, SkyRL
 #pragma once
 
 #include <gradwire/advantage/parts/walk.hpp>

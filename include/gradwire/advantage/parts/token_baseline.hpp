@@ -5,7 +5,8 @@
 //   path_variance(data, f)                    W_t = Σ_{j≤t} f(j)·(1 − 2·e^old_logprob + Σπ²) over unmasked tokens
 //   importance_weights(data, cap)             min(e^clamp(old_logprob − sampler_logprob, ±20), cap)
 //   steps_of(data, what)                      which step a token is: its place in the response, or its count of
-//   unmasked tokens less_token_baseline(data, G, W, steps, ε, tail)
+//                                             unmasked tokens
+//   less_token_baseline(data, G, W, steps, ε, tail)
 //                                             G_t − Σ_i G_it·W_it / (Σ_i W_it + ε) over the group's tokens of the same
 //                                             step, 0 at masked tokens; in a group of one G; tail: G also where only
 //                                             the longest sequence is left

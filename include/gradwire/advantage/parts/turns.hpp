@@ -2,9 +2,10 @@
 // Numbers a turn and a sequence for the estimators that walk. A turn is a run of unmasked tokens.
 //
 //   turn_table turns(data);  turns.sums(x)            Σ of a number a token over each turn
-//                            turns.standardised(x, ε)  (x − μ)/(σ + ε) over the turns of each group, σ with n; 0 if σ <
-//                            ε turns.discounted(x, γ)    x_k + γ·x_{k+1} + … within a sequence turns.spread(x) to each
-//                            token of the turn, 0 at masked tokens
+//                            turns.standardised(x, ε)  (x − μ)/(σ + ε) over the turns of each group, σ with n;
+//                                                      0 if σ < ε
+//                            turns.discounted(x, γ)    x_k + γ·x_{k+1} + … within a sequence
+//                            turns.spread(x)           to each token of the turn, 0 at masked tokens
 //   output_tokens, input_tokens, turns_of, rewards_of(data)     one a sequence
 //   share_of_group_max(data, x)     x / max(1, largest of the group)
 //   less_share_of_mean(data, f)     s − mean of the group·f(sequence)

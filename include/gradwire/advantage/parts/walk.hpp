@@ -2,13 +2,12 @@
 // What estimators that walk over time share. A number a token is kept in double, in the batch's layout; w = 0 masks.
 //
 //   token_rewards(data)                 R_t: the column token_reward, plus reward on each sequence's last unmasked
-//   token
-//                                       (either may be missing)
+//                                       token (either may be missing)
 //   numbers_of(data, field)             a column in double
-//   backwards(data, f)                  f(s, element, position, masked) for each target of each sequence, the last
-//   first reward_to_go(data, R, γ, when)      G_t = R_t + γ·G_{t+1} gae_skipping_masked(data, R, V, γ, λ)   δ_t = R_t +
-//   γ·V' − V_t, A_t = δ_t + γλ·A', where V' and A' are those of the next
-//                                       unmasked token; a masked token has the A of the next unmasked one
+//   backwards(data, f)                  f(s, element, position, masked) for the targets of each sequence, the last first
+//   reward_to_go(data, R, γ, when)      G_t = R_t + γ·G_{t+1}
+//   gae_skipping_masked(data, R, V, γ, λ)   δ_t = R_t + γ·V' − V_t, A_t = δ_t + γλ·A', where V' and A' are those of the
+//                                       next unmasked token; a masked token has the A of the next unmasked one
 //   gae_over_all(data, R, V, γ, λ)      the same with V' = V_{t+1}, A' = A_{t+1}, masked or not
 //   plus, minus, scaled, shifted, masked_to_zero, mean_of_unmasked      arithmetic over numbers a token
 //   as_column(data, numbers)            as a column of the batch
@@ -110,11 +109,7 @@ numbers_per_token masked_to_zero(const Batch& data, numbers_per_token x) {
   return x;
 }
 
-enum class masked_token : unsigned char {
-  counts,
-  is_zero,
-  ends
-};  // R_t of a masked token: taken, taken as 0, and no G goes past
+enum class masked_token : unsigned char { is_zero, ends };  // R_t of a masked token: taken as 0; or no G goes past it
 
 template <class Batch>
 numbers_per_token reward_to_go(const Batch& data, const numbers_per_token& reward, double discount, masked_token what) {

@@ -17,13 +17,11 @@ struct whitening {
   double variance_epsilon = 0;  // added to the variance
   double variance_floor = 0;    // the least variance
   bool bessel = true;           // divide the squares by N − 1
-  bool mean_only = false;       // x − μ
 };
 inline constexpr whitening verl_whitening{.mean_epsilon = 1e-8, .variance_epsilon = 1e-8};
 inline constexpr whitening skyrl_whitening{.variance_epsilon = 1e-8};
 inline constexpr whitening slime_whitening{.variance_epsilon = 1e-8};
 inline constexpr whitening openrlhf_whitening{.variance_floor = 1e-8, .bessel = false};
-inline constexpr whitening mean_only{.mean_only = true};
 
 template <class Batch>
 numbers_per_token whitened(const Batch& data, numbers_per_token x, whitening how) {
@@ -41,12 +39,17 @@ numbers_per_token whitened(const Batch& data, numbers_per_token x, whitening how
   double variance = squares / (count + how.mean_epsilon);
   if (how.bessel && count > 1) variance *= count / (count - 1);
   if (variance < how.variance_floor) variance = how.variance_floor;
-  const double scale = how.mean_only ? 1 : 1 / __builtin_sqrt(variance + how.variance_epsilon);
+  const double scale = 1 / __builtin_sqrt(variance + how.variance_epsilon);
   for (double& each : x) each = (each - mean) * scale;
   return x;
 }
 
-// The same of a formula with one value a sequence, which stands at each of its unmasked tokens.
+template <class Batch>
+numbers_per_token less_mean(const Batch& data, const numbers_per_token& x) {
+  return shifted(x, -mean_of_unmasked(data, x));
+}
+
+// whitened of a formula with one value a sequence, which stands at each of its unmasked tokens.
 template <expression X>
 constexpr auto whitened(const X& x, whitening how) {
   const auto tokens = terminals::weight_count;

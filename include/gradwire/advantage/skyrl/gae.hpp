@@ -3,8 +3,8 @@
 //                                                       source: SkyRL, skyrl/backends/skyrl_train/utils/ppo_utils.py,
 //                                                       arXiv:1506.02438
 //
-//   δ_t = R_t + γ·V_{t+1} − V_t,  A_t = δ_t + γλ·A_{t+1};  then (A − μ)/√(var + 1e-8), over unmasked tokens, var with N
-//   − 1 returns(data): A before whitening, plus V
+//   δ_t = R_t + γ·V_{t+1} − V_t,  A_t = δ_t + γλ·A_{t+1};  then (A − μ)/√(var + 1e-8), over unmasked tokens,
+//   var with N − 1;  returns(data): A before whitening, plus V
 //
 // Values and rewards at masked tokens count: give them values that mean something, 0 behind the response.
 // R: token_reward, plus reward on the last unmasked token. Reads per token: values (reward units), weights.

@@ -3,8 +3,8 @@
 // rl/metrics.py
 //
 //   centered:          A = s − mean of the group
-//   centered_with_kl:  A_t = A + c·(mean over the batch's unmasked tokens of d − d_t),  d = sampler_logprob −
-//   ref_logprob
+//   centered_with_kl:  A_t = A + c·(mean over the batch's unmasked tokens of d − d_t)
+//                      d = sampler_logprob − ref_logprob
 //                      γ > 0: the KL part is replaced by its sum x_t + γ·x_{t+1} + … (0 at masked tokens)
 //
 // A group of one: 0. Equal rewards: exactly 0. Reads per sequence: reward; with_kl per token: sampler_logprobs,
@@ -34,7 +34,7 @@ struct centered_with_kl {
     const auto d =
         masked_to_zero(data, minus(numbers_of(data, fields::sampler_logprobs), numbers_of(data, fields::ref_logprobs)));
     const auto kl = masked_to_zero(data, scaled(shifted(d, -mean_of_unmasked(data, d)), -kl_penalty_coef));
-    const auto later = kl_discount_factor > 0 ? reward_to_go(data, kl, kl_discount_factor, masked_token::counts) : kl;
+    const auto later = kl_discount_factor > 0 ? reward_to_go(data, kl, kl_discount_factor, masked_token::is_zero) : kl;
     return as_column(data, plus(later, masked_to_zero(data, spread(data, centred_in_group(data, rewards_of(data))))));
   }
 };

@@ -23,7 +23,7 @@ struct opd {
     const auto gap = minus(numbers_of(data, fields::teacher_logprobs), numbers_of(data, fields::sampler_logprobs));
     const auto a = scaled(masked_to_zero(data, gap), kl_penalty_coef);
     return as_column(data,
-                     kl_discount_factor > 0 ? reward_to_go(data, a, kl_discount_factor, masked_token::counts) : a);
+                     kl_discount_factor > 0 ? reward_to_go(data, a, kl_discount_factor, masked_token::is_zero) : a);
   }
 };
 

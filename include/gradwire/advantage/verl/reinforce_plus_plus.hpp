@@ -2,9 +2,9 @@
 // REINFORCE++: returns, whitened over the batch's tokens.       source: verl, verl/trainer/ppo/core_algos.py,
 // arXiv:2501.03262
 //
-//   reinforce_plus_plus:           A = whiten(G),  G_t = R_t + γ·G_{t+1}; a masked token passes nothing to those before
-//   it reinforce_plus_plus_baseline:  A = whiten(s − mean of the group); a group of one has mean 0 whiten(x) = (x −
-//   μ)/√(var + 1e-8), var with N − 1, means over N + 1e-8 unmasked tokens
+//   reinforce_plus_plus:           A = whiten(G),  G_t = R_t + γ·G_{t+1}; a masked token passes nothing on
+//   reinforce_plus_plus_baseline:  A = whiten(s − mean of the group); a group of one has mean 0
+//   whiten(x) = (x − μ)/√(var + 1e-8), var with N − 1, means over N + 1e-8 unmasked tokens
 //
 // R: token_reward, plus reward on the last unmasked token. Equal rewards: the baseline form is exactly 0.
 #pragma once

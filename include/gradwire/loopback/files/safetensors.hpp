@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The safetensors format: 8 bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, raw values.
-// Reads F32, F16, BF16 and F64 as float; writes F32.  source: huggingface/safetensors, README
+// Reads F32, F16, BF16 and F64 as float; writes F32 or BF16.  source: huggingface/safetensors, README
 #pragma once
 
 #include <bit>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <gradwire/error.hpp>
+#include <gradwire/loopback/files/bf16.hpp>
 #include <gradwire/loopback/files/staged_directory.hpp>
 #include <gradwire/loopback/files/text_file.hpp>
 #include <gradwire/wire/json_writer.hpp>
@@ -29,7 +30,8 @@ struct tensor_values {
   std::span<const float> values{};
 };
 
-inline void write_safetensors(const std::filesystem::path& path, std::span<const tensor_values> tensors) {
+inline void write_safetensors(const std::filesystem::path& path, std::span<const tensor_values> tensors,
+                              bool as_bf16 = false) {
   static_assert(std::endian::native == std::endian::little);
   wire::json_writer header;
   header.begin_object();
@@ -38,9 +40,9 @@ inline void write_safetensors(const std::filesystem::path& path, std::span<const
   header.end_object();
   std::int64_t offset = 0;
   for (const tensor_values& tensor : tensors) {
-    const auto end = offset + static_cast<std::int64_t>(tensor.values.size_bytes());
+    const auto end = offset + static_cast<std::int64_t>(tensor.values.size() * (as_bf16 ? 2 : 4));
     header.key(tensor.name).begin_object();
-    header.key("dtype").string("F32");
+    header.key("dtype").string(as_bf16 ? "BF16" : "F32");
     header.key("shape").numbers<std::int64_t>(std::span<const std::int64_t>(tensor.shape));
     const std::int64_t offsets[] = {offset, end};
     header.key("data_offsets").numbers<std::int64_t>(std::span<const std::int64_t>(offsets));
@@ -54,7 +56,16 @@ inline void write_safetensors(const std::filesystem::path& path, std::span<const
   detail::open_file out(path, O_WRONLY | O_CREAT | O_EXCL, "create");
   out.write(&length, sizeof(length));
   out.write(text.data(), text.size());
-  for (const tensor_values& tensor : tensors) out.write(tensor.values.data(), tensor.values.size_bytes());
+  bf16_words words;
+  for (const tensor_values& tensor : tensors) {
+    if (!as_bf16) {
+      out.write(tensor.values.data(), tensor.values.size_bytes());
+      continue;
+    }
+    words.resize(tensor.values.size());
+    for (std::size_t i = 0; i < words.size(); ++i) words[i] = to_bf16(tensor.values[i]);
+    out.write(words.data(), 2 * words.size());
+  }
   out.sync();
 }
 
@@ -136,7 +147,7 @@ class safetensors_file {
     }
     std::uint16_t half = 0;
     std::memcpy(&half, from, sizeof(half));
-    if (dtype == "BF16") return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+    if (dtype == "BF16") return from_bf16(half);
     const int exponent = (half >> 10) & 31, mantissa = half & 1023;
     const float magnitude = exponent == 31  ? (mantissa ? std::numeric_limits<float>::quiet_NaN() : INFINITY)
                             : exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -24)

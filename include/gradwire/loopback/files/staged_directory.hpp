@@ -21,13 +21,20 @@ namespace gradwire::inline v0 {
 namespace loopback {
 namespace detail {
 
-// "x.partial-<pid>-…" of a process that is no more. Files of a process that lives are still being written.
+// "<pid>-<word>-" of this process. A container that was started again often has the pid that it had before.
+inline std::string mark_of_this_process() {
+  static const std::string word = std::to_string(std::random_device{}());
+  return std::to_string(::getpid()) + "-" + word + "-";
+}
+
+// "x.partial-<pid>-<word>-…" of a process that is no more. What a process that lives has begun is still being written.
 inline bool is_left_over(std::string_view name, std::string_view mark) {
   const auto at = name.rfind(mark);
   if (at == name.npos) return false;
+  const std::string_view who = name.substr(at + mark.size());
   ::pid_t pid = 0;
-  const char* digits = name.data() + at + mark.size();
-  if (std::from_chars(digits, name.data() + name.size(), pid).ec != std::errc() || pid <= 0) return false;
+  if (std::from_chars(who.data(), who.data() + who.size(), pid).ec != std::errc() || pid <= 0) return false;
+  if (pid == ::getpid()) return !who.starts_with(mark_of_this_process());
   return ::kill(pid, 0) != 0 && errno == ESRCH;
 }
 
@@ -46,7 +53,7 @@ class staged_directory {
     if (failure) detail::fail_file("create", parent(), failure.value());
     std::random_device random;
     for (;;) {
-      staging_ = parent() / ("." + target_.filename().string() + std::string(mark) + std::to_string(::getpid()) + "-" +
+      staging_ = parent() / ("." + target_.filename().string() + std::string(mark) + detail::mark_of_this_process() +
                              std::to_string(random()));
       if (::mkdir(staging_.c_str(), 0700) == 0) break;
       if (errno != EEXIST) detail::fail_file("create", staging_, errno);

@@ -6,27 +6,22 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include <gradwire/error.hpp>
+#include <gradwire/loopback/files/text_file.hpp>
 
 namespace gradwire::inline v0 {
 namespace loopback {
 namespace detail {
 
-inline std::string read_whole_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in && !in.eof()) throw error(errc::config, "the file " + file.string() + " cannot be read");
-  return bytes;
-}
-
-// 512 bytes: name, mode, size and time as octal digits, and a sum over all of it with the sum's place blank.
-inline std::string tar_header(const std::string& name, std::size_t size, long long when) {
-  if (name.size() > 99) throw error(errc::config, "the file name '" + name + "' is too long for an archive");
+// 512 bytes: name, mode, size and time as octal digits, and a sum over all of it with the sum's place blank. A path that
+// is too long for the name's place has its folder in another one.
+inline std::string tar_header(const std::string& folder, const std::string& file, std::size_t size, long long when) {
+  const bool apart = folder.size() + 1 + file.size() > 99;
+  if (file.size() > 99 || folder.size() > 154)
+    throw error(errc::config, "the file name '" + folder + "/" + file + "' is too long for an archive");
   std::string head(512, '\0');
   const auto put = [&](std::size_t at, const std::string& text) {
     std::memcpy(head.data() + at, text.data(), text.size());
@@ -36,7 +31,8 @@ inline std::string tar_header(const std::string& name, std::size_t size, long lo
     std::snprintf(text, sizeof text, "%0*llo", digits, value);
     return std::string(text);
   };
-  put(0, name);
+  put(0, apart ? file : folder + "/" + file);
+  if (apart) put(345, folder);
   put(100, "0000600");
   put(108, "0000000");
   put(116, "0000000");
@@ -61,8 +57,8 @@ inline std::string tar_of(const std::filesystem::path& folder, const std::string
   std::sort(files.begin(), files.end());
   std::string archive;
   for (const auto& file : files) {
-    const std::string bytes = read_whole_file(file);
-    archive += tar_header(inside + "/" + file.filename().string(), bytes.size(), when);
+    const std::string bytes = read_text(file);
+    archive += tar_header(inside, file.filename().string(), bytes.size(), when);
     archive += bytes;
     archive.append((512 - bytes.size() % 512) % 512, '\0');
   }

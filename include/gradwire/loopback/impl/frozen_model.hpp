@@ -172,9 +172,55 @@ GRADWIRE_DECL frozen_model frozen_model::with_checkpoint(const std::filesystem::
   return model;
 }
 
+GRADWIRE_DECL std::vector<std::uint16_t> frozen_model::bf16() const {
+  bf16_words words;
+  for (const tensor_entry& tensor : state_->weights->layout.tensors) {
+    const float* values = state_->weights->values.data() + tensor.offset;
+    const std::size_t begin = words.size();
+    words.resize(begin + tensor.size);
+    bool finite = true;
+    for (std::size_t i = 0; i < tensor.size; ++i) {
+      words[begin + i] = to_bf16(values[i]);
+      finite &= is_finite_bf16(words[begin + i]);
+    }
+    for (std::size_t i = 0; i < tensor.size && !finite; ++i) {
+      if (is_finite_bf16(words[begin + i])) continue;
+      error_details details;
+      details.column = tensor.name;
+      details.value = std::to_string(values[i]);
+      throw error(errc::data,
+                  "not saved: " + tensor.name + "[" + std::to_string(i) + "] is " + details.value +
+                      ", which is no finite bfloat16; load the last good state",
+                  std::move(details));
+    }
+  }
+  return words;
+}
+
+GRADWIRE_DECL frozen_model frozen_model::with_bf16(std::span<const std::uint16_t> words) const {
+  std::size_t size = 0;
+  for (const tensor_entry& tensor : state_->weights->layout.tensors) size += tensor.size;
+  if (words.size() != size)
+    throw error(errc::config,
+                "these are " + std::to_string(words.size()) + " weights, '" + name() + "' has " + std::to_string(size));
+  auto weights = std::make_shared<detail::model_weights>(state_->weights->layout);
+  for (const tensor_entry& tensor : weights->layout.tensors) {
+    for (std::size_t i = 0; i < tensor.size; ++i) weights->values[tensor.offset + i] = from_bf16(words[i]);
+    words = words.subspan(tensor.size);
+  }
+  auto made = std::make_shared<state>(*state_);
+  made->weights = std::move(weights);
+  frozen_model model;
+  model.state_ = std::move(made);
+  return model;
+}
+
 GRADWIRE_DECL void frozen_model::save(const std::filesystem::path& directory, const save_options& options) const {
   staged_directory staged(directory, options.overwrite);
-  detail::write_weights(staged, *state_->weights, state_->tokenizer ? &*state_->tokenizer : nullptr, state_->source);
+  detail::write_weights(staged, *state_->weights, state_->tokenizer ? &*state_->tokenizer : nullptr, state_->source,
+                        options.as_bf16);
+  for (const auto& [file, text] : options.beside) staged.write_text(file, text);
+  if (!options.beside.empty()) staged.write_checksums();
   staged.commit();
 }
 

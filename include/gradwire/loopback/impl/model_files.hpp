@@ -121,7 +121,7 @@ inline std::shared_ptr<model_weights> read_weights(const std::filesystem::path& 
 }
 
 inline void write_weights(const staged_directory& to, const model_weights& weights, const byte_tokenizer* tokenizer,
-                          const std::filesystem::path& source) {
+                          const std::filesystem::path& source, bool as_bf16 = false) {
   const model_config& config = weights.layout.config;
   to.write_text("config.json", to_json(config));
   if (!config.eos_token_ids.empty()) {
@@ -131,7 +131,7 @@ inline void write_weights(const staged_directory& to, const model_weights& weigh
     out.end_object();
     to.write_text("generation_config.json", std::move(out).take());
   }
-  write_safetensors(to.file("model.safetensors"), as_values(weights.layout.tensors, weights.values.data()));
+  write_safetensors(to.file("model.safetensors"), as_values(weights.layout.tensors, weights.values.data()), as_bf16);
   if (tokenizer) {
     to.write_text("tokenizer.json", tokenizer->tokenizer_json());
     to.write_text("tokenizer_config.json", tokenizer->tokenizer_config_json());

@@ -118,6 +118,7 @@ GRADWIRE_DECL void training_model::save(const std::filesystem::path& directory, 
       }
     write_safetensors(staged.file("optimizer.safetensors"), moments);
   }
+  for (const auto& [file, text] : options.beside) staged.write_text(file, text);
   staged.write_checksums();
   staged.commit();
 }

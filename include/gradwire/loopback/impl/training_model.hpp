@@ -110,6 +110,7 @@ GRADWIRE_DECL optim_metrics training_model::optim_step(const adam_params& params
   if (!(params.eps > 0 && params.eps < 1e6)) refuse("eps must be positive");
   if (!(params.weight_decay >= 0 && params.weight_decay < 1e6)) refuse("weight_decay must be 0 or more");
   if (!(params.grad_clip_norm >= 0 && params.grad_clip_norm < 1e30)) refuse("grad_clip_norm must be 0 (off) or more");
+  if (!(params.divisor > 0 && params.divisor < 1e30)) refuse("divisor must be positive");
   const std::lock_guard lock(s.busy);
   optim_metrics metrics;
   {
@@ -122,7 +123,7 @@ GRADWIRE_DECL optim_metrics training_model::optim_step(const adam_params& params
     });
     double total = 0;
     for (const double each : squares) total += each;
-    metrics.grad_norm = metrics.clipped_grad_norm = std::sqrt(total);
+    metrics.grad_norm = metrics.clipped_grad_norm = std::sqrt(total) / params.divisor;
     if (!std::isfinite(metrics.grad_norm)) {
       s.drop_gradient();
       throw error(errc::data,
@@ -142,7 +143,7 @@ GRADWIRE_DECL optim_metrics training_model::optim_step(const adam_params& params
     factors.rate = static_cast<float>(params.learning_rate / (1 - std::pow(params.beta1, step)));
     factors.correction = static_cast<float>(1 / std::sqrt(1 - std::pow(params.beta2, step)));
     factors.eps = static_cast<float>(params.eps);
-    factors.gradient = static_cast<float>(clip);
+    factors.gradient = static_cast<float>(clip / params.divisor);
     std::vector<adam_norms> norms(threads);
     s.for_parameters([&](std::size_t begin, std::size_t end, std::size_t worker) {
       norms[worker] = adam_update(factors, s.gradient.data() + begin, s.values() + begin, s.first_moment.data() + begin,
@@ -158,6 +159,11 @@ GRADWIRE_DECL optim_metrics training_model::optim_step(const adam_params& params
   s.drop_gradient();
   s.merge();
   return metrics;
+}
+
+GRADWIRE_DECL std::int64_t training_model::steps() const {
+  const std::lock_guard lock(state_->busy);
+  return state_->step;
 }
 
 GRADWIRE_DECL frozen_model training_model::snapshot() const {

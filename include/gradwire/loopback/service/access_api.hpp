@@ -100,7 +100,7 @@ inline http_response fetch_download(service& it, call& request) {
   if (std::filesystem::is_directory(path, problem))
     return {200, {{"Content-Type", "application/x-tar"}}, tar_of(path, path.filename().string(), std::time(nullptr))};
   if (!std::filesystem::is_regular_file(path, problem)) throw refusal{404, "the checkpoint was deleted"};
-  return {200, {{"Content-Type", "application/octet-stream"}}, read_whole_file(path)};
+  return {200, {{"Content-Type", "application/octet-stream"}}, read_text(path)};
 }
 
 // ---- exports and copies ----
@@ -151,6 +151,8 @@ inline http_response copy_weights(service& it, call& request) {
     if (it.models.find(run) != it.models.end() || !it.store.list(run).empty())
       throw refusal{409, "run " + run + " exists; model_seq_id counts up within a session"};
   }
+  if (std::filesystem::exists(source / delta_name))
+    throw refusal{400, "'" + parsed.name + "' is a delta, nothing without the snapshots before it; copy a base"};
   const auto kind = parsed.kind == wire::checkpoint_kind::unknown ? wire::checkpoint_kind::sampler : parsed.kind;
   const auto target = it.store.place(run, kind, parsed.name);
   staged_directory staged(target, false);

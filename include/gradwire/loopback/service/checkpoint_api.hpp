@@ -29,12 +29,15 @@ inline std::string checkpoint_name(model_entry& entry, const std::optional<std::
   return *given;
 }
 
-// Names the request that a checkpoint was saved by, to know it again when it comes once more after a crash.
+// Names the request that a checkpoint was saved by, to know it again when it comes once more after a crash. "" for one
+// without a number: two that read alike are two saves.
 inline std::string saved_by(const call& request, std::optional<std::int64_t> seq_id) {
-  return std::to_string(seq_id.value_or(-1)) + " " + std::to_string(service::fingerprint(request).hash);
+  if (!seq_id) return {};
+  return std::to_string(*seq_id) + " " + std::to_string(service::fingerprint(request).hash);
 }
 
 inline bool was_saved_by(const std::filesystem::path& folder, const std::string& request) {
+  if (request.empty()) return false;
   try {
     return training_model::describe(folder).saved_by == request;
   } catch (const error&) {
@@ -86,9 +89,9 @@ inline http_response load_weights_into(service& it, call& request, const wire::l
         it.count(counter::load_weights);
         entry->check_ready();
         if (entry->trained)
-          entry->trained->load(folder, given.optimizer);
+          entry->trained->load(folder, given.optimizer), entry->loss_tokens = entry->loss_sequences = 0;
         else
-          entry->frozen = it.base.with_checkpoint(entry->frozen_from = folder);
+          entry->frozen = weights_in(it.base, entry->frozen_from = folder);
         return finished{.result = wire::to_json(wire::load_weights_reply{.path = given.path, .model_id = entry->id})};
       },
       keeping::loading);

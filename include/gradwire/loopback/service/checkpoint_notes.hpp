@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include <gradwire/loopback/files/open_file.hpp>
-#include <gradwire/loopback/files/tar.hpp>
+#include <gradwire/loopback/files/text_file.hpp>
 #include <gradwire/wire/json_codec.hpp>
 
 namespace gradwire::inline v0 {
@@ -36,7 +36,7 @@ inline checkpoint_notes read_notes(const std::filesystem::path& checkpoint) {
   const auto file = notes_file(checkpoint);
   if (!std::filesystem::is_regular_file(std::filesystem::symlink_status(file, problem))) return notes;
   try {
-    const std::string text = read_whole_file(file);
+    const std::string text = read_text(file);
     const wire::json_document document(text);
     std::vector<wire::validation_issue> issues;
     const wire::json_reader in(document, issues);

@@ -5,6 +5,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -32,6 +34,20 @@ inline std::string iso_time(std::time_t when) {
   gmtime_r(&when, &parts);
   char text[32];
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+// … to the microsecond, and each call's later than the one before.
+inline std::string iso_time_now() {
+  static std::atomic<std::int64_t> last{0};
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  const std::int64_t now = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+  std::int64_t before = last.load(), taken = 0;
+  do taken = std::max(now, before + 1);
+  while (!last.compare_exchange_weak(before, taken));
+  std::string text = iso_time(static_cast<std::time_t>(taken / 1'000'000));
+  std::string part = std::to_string(taken % 1'000'000);
+  text.insert(text.size() - 1, "." + std::string(6 - part.size(), '0') + part);
+  return text;
 }
 
 // As a checkpoint's name, and ':' as in the ids that this server gives.
@@ -62,7 +78,8 @@ class checkpoint_store {
     if (problem || !std::filesystem::is_directory(root_))
       throw error(errc::config, "the checkpoints folder '" + root.string() + "' is not a folder that can be used");
     for (const auto& run : runs())
-      for (const auto kind : {wire::checkpoint_kind::training, wire::checkpoint_kind::sampler})
+      for (const auto kind :
+           {wire::checkpoint_kind::training, wire::checkpoint_kind::sampler, wire::checkpoint_kind::external})
         remove_left_over(root_ / run / wire::path_segment(kind));
   }
   ~checkpoint_store() {

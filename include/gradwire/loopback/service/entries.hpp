@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include <gradwire/loopback/loaded_snapshot.hpp>
 #include <gradwire/loopback/service/futures.hpp>
 #include <gradwire/loopback/training.hpp>
 #include <gradwire/wire/messages_sampling.hpp>
@@ -60,7 +61,11 @@ struct model_entry {
   std::optional<frozen_model> frozen{};       // instead of trained, when base_only
   std::int64_t next_seq_id = 1;               // with sequence_policy::strict
   std::int64_t no_op_steps = 0;               // optim_steps that were not computed, with no_op
+  std::int64_t loss_tokens = 0;               // since the last step, with a slope that is not 0 …
+  std::int64_t loss_sequences = 0;            // … and those that have such tokens
   std::filesystem::path frozen_from{};        // the checkpoint that `frozen` was loaded from
+  saved_snapshots snapshots{};                // what a delta is the difference to, or …
+  std::string last_snapshot{};                // … its name, after a restart
   std::deque<executed_operation> executed{};  // the last ones, with start_options.state
   std::int64_t last_seq_id = 0;               // of those executed
   std::int64_t uncommitted = 0;               // operations since the state was written
@@ -106,6 +111,9 @@ struct session_entry {
   std::string id{};
   bool finished = false;
   wire::metadata user_metadata{};
+  std::string display_name{};
+  std::string created_at{};  // ISO 8601 with microseconds; no two are the same
+  std::string finish_reason{};
   std::map<std::int64_t, seen_request> model_requests{};
 };
 

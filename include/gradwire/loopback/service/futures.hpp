@@ -28,6 +28,9 @@ struct finished {
 
 class future_table {
  public:
+  static constexpr std::size_t most_kept_bytes = std::size_t{128} << 20;
+  static constexpr std::size_t most_dropped = 65536;
+
   // Ids begin with `prefix`, another one for each start of the server: an id from before is unknown, not another's.
   explicit future_table(std::string prefix) : prefix_(std::move(prefix)) {}
 
@@ -99,7 +102,11 @@ class future_table {
 
   void answer(const std::string& id, record& it, waiting& waiter) {
     if (it.dropped) return waiter.respond(detail_reply(410, "the result of this future is no longer kept"));
-    if (it.outcome.status != 200) return waiter.respond(detail_reply(it.outcome.status, it.outcome.sentence));
+    if (it.outcome.status != 200) {
+      auto refused = detail_reply(it.outcome.status, it.outcome.sentence);
+      keep_for_now(id, it, refused.body.size());
+      return waiter.respond(std::move(refused));
+    }
     auto reply = std::visit([&](const auto& result) { return encode(result, waiter.protobuf); }, it.outcome.result);
     keep_for_now(id, it, reply.body.size());
     waiter.respond(std::move(reply));
@@ -112,25 +119,32 @@ class future_table {
     return {200, {{"Content-Type", "application/x-protobuf"}}, wire::to_protobuf(result)};
   }
 
-  // A fetched result may be asked for again, when the answer was lost; the oldest of them go first.
+  // A fetched result may be asked for again, when the answer was lost; the oldest of them go first, and of those that
+  // went the oldest are forgotten: a future that nobody knows.
   void keep_for_now(const std::string& id, record& it, std::size_t bytes) {
     if (std::exchange(it.fetched, true)) return;
-    constexpr std::size_t most = std::size_t{128} << 20;
+    bytes += sizeof(record);
     kept_.emplace_back(id, bytes);
     kept_bytes_ += bytes;
-    while (kept_bytes_ > most && kept_.size() > 1) {
+    while (kept_bytes_ > most_kept_bytes && kept_.size() > 1) {
       const auto [oldest, size] = kept_.front();
       kept_.pop_front();
       kept_bytes_ -= size;
       record& gone = futures_.at(oldest);
       gone.outcome = {};
       gone.dropped = true;
+      dropped_.push_back(oldest);
+      if (dropped_.size() > most_dropped) {
+        futures_.erase(dropped_.front());
+        dropped_.pop_front();
+      }
     }
   }
 
   const std::string prefix_;
   std::map<std::string, record> futures_;
   std::deque<std::pair<std::string, std::size_t>> kept_;
+  std::deque<std::string> dropped_;
   std::size_t kept_bytes_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t polls_ = 0;

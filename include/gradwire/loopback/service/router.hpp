@@ -7,7 +7,7 @@
 #include <gradwire/loopback/service/access_api.hpp>
 #include <gradwire/loopback/service/checkpoint_api.hpp>
 #include <gradwire/loopback/service/sampling_api.hpp>
-#include <gradwire/loopback/service/session_api.hpp>
+#include <gradwire/loopback/service/search_api.hpp>
 #include <gradwire/loopback/service/training_api.hpp>
 
 namespace gradwire::inline v0 {
@@ -62,6 +62,7 @@ inline constexpr route routes[] = {
     {"POST", "create_session", create_session},
     {"POST", "session_heartbeat", heartbeat},
     {"POST", "sessions/*/finish", finish_session},
+    {"POST", "sessions/search", search_sessions},
     {"GET", "sessions", list_sessions},
     {"GET", "sessions/*", get_session},
     {"POST", "create_model", create_model},

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include <gradwire/loopback/service/batch.hpp>
-#include <gradwire/loopback/service/checkpoint_api.hpp>
 #include <gradwire/loopback/service/no_op.hpp>
 #include <gradwire/loopback/service/prompt_alternatives.hpp>
+#include <gradwire/loopback/service/snapshot_api.hpp>
 
 namespace gradwire::inline v0 {
 namespace loopback {
@@ -62,7 +62,7 @@ inline const frozen_model& weights_of(service& it, const std::shared_ptr<sampler
   if (sampler->weights) return *sampler->weights;
   if (!sampler->problem.empty()) throw refusal{400, sampler->problem};
   if (sampler->folder.empty()) throw refusal{400, "sampler " + sampler->id + " has no weights"};
-  sampler->weights = it.base.with_checkpoint(sampler->folder);
+  sampler->weights = weights_in(it.base, sampler->folder);
   it.loaded.push_back(sampler);
   return *sampler->weights;
 }
@@ -95,24 +95,30 @@ inline http_response save_weights_for_sampler(service& it, call& request) {
                           entry->id + "/" + std::to_string(given.seq_id.value_or(-1)));
   std::optional<std::string> name;
   if (given.path || !sampler) name = checkpoint_name(*entry, given.path);
-  return it.submit(request, entry, given.seq_id,
-                   [&it, entry, sampler, name, notes, by = saved_by(request, given.seq_id)] {
-                     it.count(counter::save_weights_for_sampler);
-                     wire::save_weights_for_sampler_reply reply;
-                     const auto kind = wire::checkpoint_kind::sampler;
-                     if (name) {
-                       save_model(it, *entry, kind, *name, {.optimizer = false, .saved_by = by});
-                       it.store.note(entry->id, kind, *name, notes);
-                       reply.path = wire::to_string({entry->id, kind, *name});
-                     }
-                     if (sampler) {
-                       sampler->weights = entry->weights();
-                       it.loaded.push_back(sampler);
-                       put_old_weights_away(it);
-                       reply.sampling_session_id = sampler->id;
-                     }
-                     return finished{.result = wire::to_json(reply)};
-                   });
+  std::optional<snapshot_type> type;  // none: weights as they are, outside of the chain of snapshots
+  if (given.checkpoint_type) type = read_snapshot_type(*given.checkpoint_type);
+  const auto save = [&it, entry, sampler, name, type, notes, by = saved_by(request, given.seq_id)] {
+    it.count(counter::save_weights_for_sampler);
+    wire::save_weights_for_sampler_reply reply;
+    const auto kind = wire::checkpoint_kind::sampler;
+    if (name) {
+      if (type)
+        save_snapshot(it, *entry, {.identity = *name, .type = *type, .saved_by = by});
+      else
+        save_model(it, *entry, kind, *name, {.optimizer = false, .saved_by = by});
+      it.store.note(entry->id, kind, *name, notes);
+      reply.path = wire::to_string({entry->id, kind, *name});
+    }
+    if (sampler) {
+      sampler->weights = entry->weights();
+      it.loaded.push_back(sampler);
+      put_old_weights_away(it);
+      reply.sampling_session_id = sampler->id;
+    }
+    return finished{.result = wire::to_json(reply)};
+  };
+  // What the next delta is the difference to belongs to the model's state.
+  return it.submit(request, entry, given.seq_id, save, name && type ? keeping::checkpoint : keeping::operation);
 }
 
 inline std::size_t up_to(std::int64_t value, std::size_t most, const char* name, std::int64_t least = 0) {

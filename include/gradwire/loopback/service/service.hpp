@@ -247,10 +247,11 @@ class service {
   // What was there when the trainer ended. No thread runs yet.
   void restore() {
     auto found = state->read(notices, options.no_op);
-    for (const auto& id : found.sessions) sessions.emplace(id, session_entry{.id = id});
+    for (const auto& id : found.sessions) sessions.emplace(id, session_entry{.id = id, .created_at = iso_time_now()});
     for (const auto& entry : found.models) {
       session_entry& session =
-          sessions.try_emplace(entry->session_id, session_entry{.id = entry->session_id}).first->second;
+          sessions.try_emplace(entry->session_id, session_entry{.id = entry->session_id, .created_at = iso_time_now()})
+              .first->second;
       session.model_requests.emplace(entry->creation_number, entry->creation);
       futures.restore(entry->creation.request_id, {.result = entry->creation_result});
       for (const executed_operation& each : entry->executed) {

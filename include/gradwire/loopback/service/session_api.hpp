@@ -32,7 +32,10 @@ inline http_response create_session(service& it, call& request) {
   auto given = parse<wire::create_session_request>(request);
   const std::string id = "session-" + random_hex();
   if (it.state) it.state->write_session(id);
-  it.sessions.emplace(id, session_entry{.id = id, .user_metadata = std::move(given.user_metadata)});
+  it.sessions.emplace(id, session_entry{.id = id,
+                                        .user_metadata = std::move(given.user_metadata),
+                                        .display_name = given.display_name.value_or(""),
+                                        .created_at = iso_time_now()});
   return message_reply(wire::create_session_reply{.session_id = id});
 }
 
@@ -60,7 +63,9 @@ inline void forget_model(service& it, const std::string& id) {
 inline http_response finish_session(service& it, call& request) {
   const auto found = it.sessions.find(request.arguments.at(0));
   if (found == it.sessions.end()) throw refusal{404, "Session not found"};
-  if (!request.request.body.empty()) parse<wire::session_finish_request>(request);
+  wire::session_finish_request given;
+  if (!request.request.body.empty()) given = parse<wire::session_finish_request>(request);
+  if (!found->second.finished) found->second.finish_reason = given.reason;  // the first one counts
   found->second.finished = true;
   std::vector<std::string> ids;
   for (const auto& [id, entry] : it.models)

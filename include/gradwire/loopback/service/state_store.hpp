@@ -104,7 +104,10 @@ class state_store {
     out.key("next_seq_id").integer(entry.next_seq_id);
     out.key("last_seq_id").integer(entry.last_seq_id);
     out.key("no_op_steps").integer(entry.no_op_steps);
+    out.key("loss_tokens").integer(entry.loss_tokens);
+    out.key("loss_sequences").integer(entry.loss_sequences);
     out.key("frozen_from").string(entry.frozen_from.string());
+    out.key("last_snapshot").string(entry.last_snapshot.empty() ? entry.snapshots.last() : entry.last_snapshot);
     out.key("creation_number").integer(entry.creation_number);
     out.key("creation").begin_object();
     add(out, entry.creation);
@@ -196,7 +199,10 @@ class state_store {
     entry->next_seq_id = about.number<std::int64_t>("next_seq_id", 1);
     entry->last_seq_id = about.number<std::int64_t>("last_seq_id", 0);
     entry->no_op_steps = about.number<std::int64_t>("no_op_steps", 0);
+    entry->loss_tokens = about.number<std::int64_t>("loss_tokens", 0);
+    entry->loss_sequences = about.number<std::int64_t>("loss_sequences", 0);
     entry->frozen_from = about.text("frozen_from", "");
+    entry->last_snapshot = about.text("last_snapshot", "");
     entry->creation_number = about.number<std::int64_t>("creation_number", 0);
     if (const wire::json_node* creation = about.find("creation")) {
       entry->creation = request_of(json_members(json, *creation));
@@ -216,7 +222,7 @@ class state_store {
       entry->executed.push_back(std::move(made));
     }
     if (entry->base_only) {
-      entry->frozen = entry->frozen_from.empty() ? base_ : base_.with_checkpoint(entry->frozen_from);
+      entry->frozen = entry->frozen_from.empty() ? base_ : weights_in(base_, entry->frozen_from);
       return entry;
     }
     lora_options shape = entry->lora;

@@ -2,7 +2,9 @@
 // forward, forward_backward and optim_step.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <gradwire/loopback/service/batch.hpp>
 #include <gradwire/loopback/service/no_op.hpp>
@@ -12,6 +14,16 @@
 namespace gradwire::inline v0 {
 namespace loopback {
 namespace detail {
+
+// Positions of which a candidate has a slope that is not 0.
+inline std::int64_t tokens_with_slope(std::span<const float> slope, std::size_t candidates) {
+  std::int64_t count = 0;
+  for (; !slope.empty(); slope = slope.subspan(candidates)) {
+    const auto one = slope.first(candidates);
+    count += std::any_of(one.begin(), one.end(), [](float value) { return value != 0; });
+  }
+  return count;
+}
 
 // compute thread. Runs the batch on the model; gradients are added to those of earlier calls.
 inline example_logprobs run_model(model_entry& model, const prepared_batch& batch, std::vector<double>& losses) {
@@ -29,13 +41,17 @@ inline example_logprobs run_model(model_entry& model, const prepared_batch& batc
     return logprobs;
   }
   if (!model.trained) throw refusal{400, "this model was created with base_only: it has no gradients; use forward"};
-  return model.trained->forward_backward(
+  std::vector<std::int64_t> counted(examples.size(), 0);
+  auto done = model.trained->forward_backward(
       examples, [&](std::size_t i, std::span<const float> logprobs, std::span<float> slope) {
         if (const auto bad = loss_of(i, logprobs, slope))
           throw refusal{400, "datum " + std::to_string(i) + ", token " + std::to_string(*bad) +
                                  ": the loss or its gradient is not finite (logprob " + std::to_string(logprobs[*bad]) +
                                  "); nothing of this request was accumulated"};
+        counted[i] = tokens_with_slope(slope, examples[i].candidates);
       });
+  for (const std::int64_t tokens : counted) model.loss_tokens += tokens, model.loss_sequences += tokens > 0;
+  return done;
 }
 
 inline finished run_batch(service& it, model_entry& model, const prepared_batch& batch) {
@@ -78,7 +94,18 @@ inline void check_adam(const wire::adam_params& given) {
   require(given.grad_clip_norm >= 0 && std::isfinite(given.grad_clip_norm), "grad_clip_norm", "must be 0 or more");
 }
 
-inline finished run_optim_step(service& it, model_entry& model, const wire::adam_params& given) {
+// What the accumulated gradient is divided by: its tokens, or its sequences. Without any it is 0 as it is.
+enum class gradient_divisor : unsigned char { none, num_loss_tokens, num_sequences };
+
+inline gradient_divisor read_divisor(const std::optional<std::string>& given) {
+  if (!given || *given == "none") return gradient_divisor::none;
+  if (*given == "num_loss_tokens") return gradient_divisor::num_loss_tokens;
+  if (*given == "num_sequences") return gradient_divisor::num_sequences;
+  invalid({"grad_accumulation_normalization"}, "literal_error",
+          "Input should be 'num_loss_tokens', 'num_sequences' or 'none'");
+}
+
+inline finished run_optim_step(service& it, model_entry& model, const wire::adam_params& given, gradient_divisor by) {
   model.check_ready();
   if (!model.trained) throw refusal{400, "this model was created with base_only: it cannot be trained"};
   it.count(counter::optim_step);
@@ -86,12 +113,18 @@ inline finished run_optim_step(service& it, model_entry& model, const wire::adam
     const wire::optim_step_reply reply{{{"grad_norm", 0.0}, {"step", static_cast<double>(++model.no_op_steps)}}};
     return {.result = wire::to_json(reply)};
   }
+  // The step takes the gradient or drops it: the next counts are of the next one.
+  const std::int64_t tokens = std::exchange(model.loss_tokens, 0), sequences = std::exchange(model.loss_sequences, 0);
+  const std::int64_t count = by == gradient_divisor::none              ? 1
+                             : by == gradient_divisor::num_loss_tokens ? tokens
+                                                                       : sequences;
   const auto done = model.trained->optim_step({.learning_rate = given.learning_rate,
                                                .beta1 = given.beta1,
                                                .beta2 = given.beta2,
                                                .eps = given.eps,
                                                .weight_decay = given.weight_decay,
-                                               .grad_clip_norm = given.grad_clip_norm});
+                                               .grad_clip_norm = given.grad_clip_norm,
+                                               .divisor = static_cast<double>(std::max<std::int64_t>(1, count))});
   const wire::optim_step_reply reply{{{"grad_norm", done.grad_norm},
                                       {"clipped_grad_norm", done.clipped_grad_norm},
                                       {"update_norm", done.update_norm},
@@ -104,11 +137,12 @@ inline finished run_optim_step(service& it, model_entry& model, const wire::adam
 inline http_response optim_step(service& it, call& request) {
   const auto given = parse<wire::optim_step_request>(request);
   const auto entry = it.model(given.model_id);
+  if (given.optimizer_params)
+    invalid({"optimizer_params", "type"}, "literal_error", "the embedded trainer's optimizer is 'adamw': adam_params");
   check_adam(given.adam_params);
-  if (given.grad_accumulation_normalization.value_or("none") != "none")
-    invalid({"grad_accumulation_normalization"}, "literal_error", "the embedded trainer adds gradients up: 'none'");
+  const auto by = read_divisor(given.grad_accumulation_normalization);
   return it.submit(request, entry, given.seq_id,
-                   [&it, entry, adam = given.adam_params] { return run_optim_step(it, *entry, adam); });
+                   [&it, entry, adam = given.adam_params, by] { return run_optim_step(it, *entry, adam, by); });
 }
 
 }  // namespace detail

@@ -9,20 +9,12 @@
 // rejected(r)).
 #pragma once
 
-#include <gradwire/loss/parts/preference.hpp>
+#include <gradwire/loss/dpo.hpp>
 
 namespace gradwire::inline v0 {
 namespace openrlhf {
 
-struct dpo {
-  double beta = 0.1;             // β, inverse temperature of the reward, per nat of the summed log ratio
-  double label_smoothing = 0.0;  // ε, assumed share of swapped labels
-
-  constexpr auto operator()() const {
-    const auto reward = beta * of_pair(log_ratio());
-    return with_rewards(mean_over_pairs(logistic(reward.margin(), label_smoothing)), reward);
-  }
-};
+using dpo = gradwire::dpo;
 
 // Option ipo_enable.                                                            arXiv:2310.12036, eq. 17
 struct ipo {

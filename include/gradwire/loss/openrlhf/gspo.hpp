@@ -13,32 +13,23 @@
 namespace gradwire::inline v0 {
 namespace openrlhf {
 
-template <expression Behaviour>
-constexpr auto gspo_term(const Behaviour& behaviour, offset below, offset above) {
-  using fields::advantage, fields::logprobs;
-  const auto s = let<"sequence_ratio">(sequence_ratio(logprobs, behaviour));
-  return surrogate(-ppo_clip(s, advantage, low(below), high(above)),
-                   clip_metrics(s, advantage, low(below), high(above)), drift_metrics(logprobs, behaviour));
-}
-
 // PPO clipping of the geometric mean of a sequence's ratios.
+template <auto Behaviour = fields::old_logprobs>
 struct gspo {
   offset clip_eps_low{0.2};   // trust region below 1, dimensionless
   offset clip_eps_high{0.2};  // trust region above 1, dimensionless
 
   constexpr auto operator()() const {
-    return reduced(sequence_mean_with_epsilon, gspo_term(fields::old_logprobs, clip_eps_low, clip_eps_high));
+    using fields::advantage, fields::logprobs;
+    const auto s = let<"sequence_ratio">(sequence_ratio(logprobs, Behaviour));
+    const auto gain = ppo_clip(s, advantage, low(clip_eps_low), high(clip_eps_high));
+    return objective_with(sequence_mean_with_epsilon(-gain),
+                          clip_metrics(s, advantage, low(clip_eps_low), high(clip_eps_high)),
+                          drift_metrics(logprobs, Behaviour));
   }
 };
 // … of its ratios to the engine that sampled.
-struct gspo_with_vllm_is {
-  offset clip_eps_low{0.2};   // trust region below 1, dimensionless
-  offset clip_eps_high{0.2};  // trust region above 1, dimensionless
-
-  constexpr auto operator()() const {
-    return reduced(sequence_mean_with_epsilon, gspo_term(fields::sampler_logprobs, clip_eps_low, clip_eps_high));
-  }
-};
+using gspo_with_vllm_is = gspo<fields::sampler_logprobs>;
 
 }  // namespace openrlhf
 }  // namespace gradwire::inline v0

@@ -5,13 +5,12 @@
 //   tis            x·clamp(ρ, low, high)
 //   icepop         x·ρ·1[low ≤ ρ ≤ high]
 //   seq_mask_tis   x·ρ in sequences with low ≤ exp(mean_t (old − sampler)) ≤ high, 0 in others; ρ is not clamped,
-//   though
-//                  the source's comment says so
+//                  though the source's comment says so
 //
 // ρ = exp(old − sampler), x as in ppo.hpp.
 //
 // 1/N over the N unmasked tokens (token_level_loss); …_sample_mean: 1/(B·(|y_i| + 1e-8)), B sequences without
-// all-masked.
+// all-masked ones.
 //
 // Reads per token: logprobs, old_logprobs, sampler_logprobs (nats), weights; per sequence: advantage.
 #pragma once

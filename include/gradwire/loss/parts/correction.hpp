@@ -4,8 +4,6 @@
 //
 //   tis_token(old, sampler, cap)                    min(ρ, cap)
 //   tis_token(old, sampler, low, high)              ρ clamped to [low, high]
-//   tis_sequence_product(old, sampler, cap)         min(exp Σ_t log ρ, cap)                       unbiased, wide
-//   tis_sequence_geometric(old, sampler, cap)       min(exp mean_t log ρ, cap)
 //   icepop(old, sampler, low, high)                 ρ inside [low, high], 0 outside
 //   token_ratio_mask(old, sampler, low, high)       low ≤ ρ ≤ high
 //   sequence_mask_product(old, sampler, low, high)  low ≤ exp Σ_t log ρ ≤ high
@@ -50,10 +48,6 @@ template <expression Old, expression Sampler, formula::clamp_tag... Cs>
 constexpr auto tis_token(const Old& old, const Sampler& sampler, double cap, Cs... clamps) { return min(rho(old, sampler, clamps...), cap); }
 template <expression Old, expression Sampler, formula::clamp_tag... Cs>
 constexpr auto tis_token(const Old& old, const Sampler& sampler, double low, double high, Cs... clamps) { return clamp(rho(old, sampler, clamps...), low, high); }
-template <expression Old, expression Sampler, formula::clamp_tag... Cs>
-constexpr auto tis_sequence_product(const Old& old, const Sampler& sampler, double cap, Cs... clamps) { return min(rho_product(old, sampler, clamps...), cap); }
-template <expression Old, expression Sampler, formula::clamp_tag... Cs>
-constexpr auto tis_sequence_geometric(const Old& old, const Sampler& sampler, double cap, Cs... clamps) { return min(rho_geometric(old, sampler, clamps...), cap); }
 
 template <expression Old, expression Sampler, formula::clamp_tag... Cs>
 constexpr auto token_ratio_mask(const Old& old, const Sampler& sampler, double low, double high, Cs... clamps) { return inside(rho(old, sampler, clamps...), low, high); }
@@ -83,15 +77,6 @@ constexpr auto tv_mask(const Old& old, const Sampler& sampler, const A& advantag
   auto moves_away = (log_weight > 0 && advantage > 0) || (log_weight < 0 && advantage < 0);
   return inside(divergence, low, high) || !moves_away;
 }
-
-// verl's rejection statistics per token, and its rules (rollout_rs): a token or sequence stays while the statistic is
-// ≤ a threshold; for k1 the two thresholds are on 1/ρ, not on ρ ("0.1_1.2" keeps ρ in [0.833, 10]), as the source has
-// it. Sequence forms: sum_over_tokens(…), verl_sequence_mean(…), max_over_tokens(…) of the statistic.
-template <expression Old, expression Sampler> constexpr auto verl_rs_k1(const Old& old, const Sampler& sampler) { return -log_rho(old, sampler, clamp_log_ratio{20}); }
-template <expression Old, expression Sampler> constexpr auto verl_rs_k2(const Old& old, const Sampler& sampler) { return 0.5 * square(log_rho(old, sampler, clamp_log_ratio{20})); }
-template <expression Old, expression Sampler> constexpr auto verl_rs_k3(const Old& old, const Sampler& sampler) { return make_node<k3_op>(log_rho(old, sampler, clamp_log_ratio{20})); }
-template <expression X> constexpr auto verl_sequence_mean(const X& x) { return sum_over_tokens(x) / (terminals::weight_sum + 1e-8); }
-template <expression K1> constexpr auto verl_rs_k1_keeps(const K1& statistic, double lower, double upper) { return inside(exp(statistic), lower, upper); }
 // clang-format on
 
 }  // namespace gradwire::inline v0

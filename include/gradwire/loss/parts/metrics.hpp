@@ -7,7 +7,7 @@
 //   clip_frac         the clipped branch won: −A·clip(r) > −A·r
 //   out_of_band_frac  clip(r) ≠ r, whatever the sign of A
 //   dual_clip_frac    A < 0 and max(−r·A, −clip(r)·A) > −c·A
-//   approx_kl_k1, _k2, _k3   of d = logprob − old: mean −d, ½d², e^d − 1 − d       nats
+//   approx_kl_k1, approx_kl_k3      of d = logprob − old: mean −d, e^d − 1 − d     nats
 //   ratio_mean, _std, _max, _min    of the ratio                                   dimensionless
 //   tis_mean, tis_cap_frac, ess     of a weight w: mean w, share of w that the cap cut, (mean w)²/mean w² ∈ (0, 1]
 //   chi2_token        mean ρ² − 1;   logp_absdiff_mean, _std, _max: |old − sampler|, nats
@@ -73,10 +73,6 @@ constexpr auto clip_metrics(const R& ratio, const A& advantage, double low, doub
 template <auto Mean = token_mean, expression P, expression O>
 constexpr auto approx_kl_k1(const P& logprob, const O& old) {
   return metric<"approx_kl_k1">(-Mean(logprob - old));
-}
-template <auto Mean = token_mean, expression P, expression O>
-constexpr auto approx_kl_k2(const P& logprob, const O& old) {
-  return metric<"approx_kl_k2">(Mean(0.5 * square(logprob - old)));
 }
 template <auto Mean = token_mean, expression P, expression O>
 constexpr auto approx_kl_k3(const P& logprob, const O& old) {

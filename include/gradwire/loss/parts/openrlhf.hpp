@@ -9,16 +9,10 @@ namespace gradwire::inline v0 {
 namespace openrlhf {
 
 inline constexpr auto tis_correction = [](const auto& s, double from, double to) {
-  using namespace fields;
-  const auto weight = tis_token(old_logprobs, sampler_logprobs, from, to);
-  const auto cut = out_of_band(rho(old_logprobs, sampler_logprobs), from, to);
-  return weighted(s, weight, tis_mean(weight), ess(weight), tis_cap_frac(cut));
+  return tis(s, rho(fields::old_logprobs, fields::sampler_logprobs), from, to);
 };
 inline constexpr auto icepop_correction = [](const auto& s, double from, double to) {
-  using namespace fields;
-  const auto weight = icepop(old_logprobs, sampler_logprobs, from, to);
-  const auto cut = out_of_band(rho(old_logprobs, sampler_logprobs), from, to);
-  return weighted(s, weight, tis_mean(weight), ess(weight), tis_cap_frac(cut));
+  return icepop(s, rho(fields::old_logprobs, fields::sampler_logprobs), from, to);
 };
 inline constexpr auto seq_mask_tis_correction = [](const auto& s, double from, double to) {
   using namespace fields;

@@ -11,7 +11,6 @@
 //   sequence_mean_with_epsilon      1/B Σ_i [ Σ_t w·x / (Σ_t w + 1e-8) ]         token_mean_with_epsilon likewise
 //   prompt_mean                     1/P Σ_p [ Σ_{i∈p} Σ_t w·x / Σ_{i∈p} Σ_t w ]   parts named by the column prompt_id
 //   micro_batch_mean                the same over the parts named by the column micro_batch
-//   token_sum_per{L}                Σ_i Σ_t w·x / L                   no B
 //   sequence_mean_token_sum_per{L}  Σ_i Σ_t w·x / (B·L)               B: every sequence
 //
 // x is per token; an x per sequence stands for that value at each of its tokens. The divisors read the column `weights`
@@ -131,13 +130,6 @@ constexpr auto token_mean_where(const Keep& keep, const X& x) {
   return divide_or_zero(token_sum(where(keep, x, 0.0)), token_sum(as_expression(keep)));
 }
 
-struct token_sum_per {
-  double length;  // L, tokens
-  template <expression X>
-  constexpr auto operator()(const X& x) const {
-    return token_sum(x) / length;
-  }
-};
 struct sequence_mean_token_sum_per {
   double length;  // L, tokens
   template <expression X>

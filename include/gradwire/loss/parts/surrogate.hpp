@@ -6,6 +6,8 @@
 //   reduced(token_mean, s)                    the objective: the reduction of its x, with its metrics
 //   weighted(s, tis_token(…), tis_mean(…))    x · weight, more metrics
 //   tis(s, ρ, cap)                            … with weight min(ρ, cap) and its metrics
+//   tis(s, ρ, from, to)                       … with ρ clamped to [from, to]
+//   icepop(s, ρ, from, to)                    … with ρ inside [from, to], 0 outside
 //   kept(mask, s, …)                          x where the mask is true, 0 elsewhere: the divisor stays
 #pragma once
 
@@ -43,6 +45,20 @@ template <auto Mean = token_mean, class X, class Own, expression R>
 constexpr auto tis(const surrogate_t<X, Own>& s, const R& rho, double cap) {
   const auto weight = min(rho, cap);
   return weighted(s, weight, tis_metrics<Mean>(weight, rho, cap));
+}
+
+// A weight made of ρ, with tis_mean, ess, and in tis_cap_frac the share of ρ outside [from, to].
+template <class X, class Own, expression W, expression R>
+constexpr auto weighted_within(const surrogate_t<X, Own>& s, const W& weight, const R& rho, double from, double to) {
+  return weighted(s, weight, tis_mean(weight), ess(weight), tis_cap_frac(out_of_band(rho, from, to)));
+}
+template <class X, class Own, expression R>
+constexpr auto tis(const surrogate_t<X, Own>& s, const R& rho, double from, double to) {
+  return weighted_within(s, clamp(rho, from, to), rho, from, to);
+}
+template <class X, class Own, expression R>
+constexpr auto icepop(const surrogate_t<X, Own>& s, const R& rho, double from, double to) {
+  return weighted_within(s, kept(inside(rho, from, to), rho), rho, from, to);
 }
 
 template <truth Keep, class X, class Own, class... Metrics>

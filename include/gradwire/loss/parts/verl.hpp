@@ -62,11 +62,17 @@ template <truth Keep, class X, class Metrics>
 constexpr auto rejected_by(const Keep& keep, const surrogate_t<X, Metrics>& s) {
   return objective_with(token_mean_where(keep, s.x), s.metrics, dropped_frac<masked_mean>(keep));
 }
-inline constexpr auto second = [](auto old, auto sampler) { return verl_rs_k2(old, sampler); };
-inline constexpr auto third = [](auto old, auto sampler) { return verl_rs_k3(old, sampler); };
+// Its statistics (rollout_rs), of a token's log ratio, and what is made of them for a sequence. A token or sequence
+// stays while the statistic is ≤ a threshold; the two of k1 are on 1/ρ, not on ρ.
+inline constexpr auto log_of = [] {
+  return log_rho(fields::old_logprobs, fields::sampler_logprobs, clamp_log_ratio{20});
+};
+inline constexpr auto k1_of = [] { return -log_of(); };
+inline constexpr auto k2_of = [] { return 0.5 * square(log_of()); };
+inline constexpr auto k3_of = [] { return make_node<k3_op>(log_of()); };
 inline constexpr auto of_token = [](auto x) { return x; };
 inline constexpr auto summed = [](auto x) { return sum_over_tokens(x); };
-inline constexpr auto averaged = [](auto x) { return verl_sequence_mean(x); };
+inline constexpr auto averaged = [](auto x) { return sum_over_tokens(x) / (terminals::weight_sum + 1e-8); };
 inline constexpr auto largest_of = [](auto x) { return max_over_tokens(x); };
 
 }  // namespace verl

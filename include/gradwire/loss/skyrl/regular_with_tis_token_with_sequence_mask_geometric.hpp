@@ -2,8 +2,9 @@
 // SkyRL's "regular" with truncated importance sampling per token and a mask: both are configured.
 // Source: SkyRL, …/skyrl_train/utils/off_policy_correction_utils.py
 //
-//   x·min(ρ, cap) where low ≤ exp(clamp(mean_t (old − sampler), ±20)) ≤ high, else 0;   ρ = exp(clamp(old − sampler,
-//   ±20)), x as in regular.hpp R: 1/N over all N unmasked tokens, the dropped ones counted
+//   x·min(ρ, cap) where low ≤ exp(clamp(mean_t (old − sampler), ±20)) ≤ high, else 0
+//   ρ = exp(clamp(old − sampler, ±20)), x as in regular.hpp
+//   R: 1/N over all N unmasked tokens, the dropped ones counted
 //
 // Reads per token: logprobs, old_logprobs, sampler_logprobs (nats), weights; per sequence: advantage.
 #pragma once

@@ -23,11 +23,8 @@ struct with_icepop {
   bound tis_clip_low{0.0};          // ρ below which the weight is 0, dimensionless
 
   constexpr auto operator()() const {
-    using namespace fields;
-    const auto weight = icepop(old_logprobs, sampler_logprobs, low(tis_clip_low), high(tis_clip));
-    const auto cut = out_of_band(rho(old_logprobs, sampler_logprobs), low(tis_clip_low), high(tis_clip));
-    return reduced(sequence_mean_sum,
-                   weighted(Term(eps_clip, eps_clip_high), weight, tis_mean(weight), ess(weight), tis_cap_frac(cut)));
+    const auto ratio = rho(fields::old_logprobs, fields::sampler_logprobs);
+    return reduced(sequence_mean_sum, icepop(Term(eps_clip, eps_clip_high), ratio, low(tis_clip_low), high(tis_clip)));
   }
 };
 using ppo_with_icepop = with_icepop<ppo_term>;

@@ -27,9 +27,8 @@ struct with_opsm_with_tis {
   constexpr auto operator()() const {
     using namespace fields;
     const auto keep = opsm(advantage, logprobs, old_logprobs, opsm_delta);
-    const auto weight = tis_token(old_logprobs, sampler_logprobs, low(tis_clip_low), high(tis_clip));
-    const auto cut = out_of_band(rho(old_logprobs, sampler_logprobs), low(tis_clip_low), high(tis_clip));
-    const auto x = weighted(Term(eps_clip, eps_clip_high), weight, tis_mean(weight), ess(weight), tis_cap_frac(cut));
+    const auto ratio = rho(old_logprobs, sampler_logprobs);
+    const auto x = tis(Term(eps_clip, eps_clip_high), ratio, low(tis_clip_low), high(tis_clip));
     return reduced(sequence_mean_sum, kept(keep, x, dropped_frac(keep)));
   }
 };

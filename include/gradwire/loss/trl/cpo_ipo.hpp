@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// CPO with the loss of IPO.                                     source: TRL, experimental/cpo/cpo_trainer.py, loss_type
-// ipo
+// CPO with the loss of IPO.                                source: TRL, experimental/cpo/cpo_trainer.py, loss_type ipo
 //
 //   L = mean over pairs (ℓ_c − ℓ_j − 1/(2β))² + α·NLL_c,      NLL_c = −Σ w·logprob / Σ w over all chosen tokens of the
-//   batch cpo_ipo:          ℓ = mean_t logprob, as the trainer passes it cpo_ipo_of_sums:  ℓ = Σ_t w·logprob, what the
-//   trainer's method cpo_loss computes when it is given sums
+//                                                             batch
+//   cpo_ipo:          ℓ = mean_t logprob, as the trainer passes it
+//   cpo_ipo_of_sums:  ℓ = Σ_t w·logprob, what the trainer's method cpo_loss computes when it is given sums
 //
 // Divisor: pairs with any w ≠ 0. Reads per token: logprobs (nats), weights. Data: group(chosen(c), rejected(r)).
 #pragma once

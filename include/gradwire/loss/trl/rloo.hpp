@@ -23,11 +23,10 @@ struct rloo {
     using namespace fields;
     auto ratio = let<"sequence_ratio">(sequence_ratio_product(logprobs, old_logprobs));
     auto gain = ppo_clip(ratio, advantage, low(epsilon), high(epsilon_high));
-    return objective_with(
-        mean_over_sequences<all_masked::counts>(-gain),
-        metric<"clip_frac">(mean_over_sequences(
-            as_expression((ratio < low(epsilon) && advantage < 0) || (ratio > high(epsilon_high) && advantage > 0)))),
-        drift_metrics(logprobs, old_logprobs));
+    return objective_with(mean_over_sequences<all_masked::counts>(-gain),
+                          metric<"clip_frac">(mean_over_sequences(
+                              as_expression(clip_won(ratio, advantage, low(epsilon), high(epsilon_high))))),
+                          drift_metrics(logprobs, old_logprobs));
   }
 };
 

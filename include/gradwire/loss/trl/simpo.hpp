@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimPO: averaged logprobs, a margin, no reference.                     source: TRL, experimental/cpo/cpo_trainer.py
 //
-//   L = mean over pairs [ −(1−ε)·log σ(z) − ε·log σ(−z) ] + α·NLL_c,      z = β(mean_t logprob_c − mean_t logprob_j) −
-//   γ NLL_c = −Σ w·logprob / Σ w over all chosen tokens of the batch
+//   L = mean over pairs [ −(1−ε)·log σ(z) − ε·log σ(−z) ] + α·NLL_c,     z = β(mean_t logprob_c − mean_t logprob_j) − γ
+//   NLL_c = −Σ w·logprob / Σ w over all chosen tokens of the batch
 //
 // Divisor: pairs with any w ≠ 0. Reads per token: logprobs (nats), weights. Data: group(chosen(c), rejected(r)).
 // Paper: arXiv:2405.14734. In the source α is CPO's and 1 unless it is set to 0 (with it: CPO-SimPO); here it is 0.

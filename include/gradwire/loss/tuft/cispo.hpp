@@ -8,9 +8,7 @@
 // Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
 #pragma once
 
-#include <gradwire/loss/parts/metrics.hpp>
-#include <gradwire/loss/parts/policy.hpp>
-#include <gradwire/loss/parts/ratio.hpp>
+#include <gradwire/loss/tinker/cispo.hpp>
 
 namespace gradwire::inline v0 {
 namespace tuft {
@@ -20,14 +18,7 @@ struct cispo {
   bound clip_low_threshold = bound{0.9};   // lowest weight
   bound clip_high_threshold = bound{1.1};  // highest weight
 
-  constexpr auto operator()() const {
-    using namespace fields;
-    auto ratio = let<"ratio">(gradwire::ratio(logprobs, old_logprobs));
-    auto weight = cispo_weight(ratio, low(clip_low_threshold), high(clip_high_threshold));
-    return objective_with(token_sum(-(weight * advantage * logprobs)),
-                          out_of_band_frac(ratio, low(clip_low_threshold), high(clip_high_threshold)),
-                          drift_metrics(logprobs, old_logprobs));
-  }
+  constexpr auto operator()() const { return tinker::cispo{clip_low_threshold, clip_high_threshold}(); }
 };
 
 }  // namespace tuft

@@ -7,17 +7,13 @@
 // Reads per token: logprobs (nats), weights.
 #pragma once
 
-#include <gradwire/loss/parts/metrics.hpp>
+#include <gradwire/loss/tinker/cross_entropy.hpp>
 
 namespace gradwire::inline v0 {
 namespace tuft {
 
 // The raw weighted sum of negative log-likelihoods.
-struct cross_entropy {
-  constexpr auto operator()() const {
-    return objective_with(token_sum(-fields::logprobs), metric<"nll">(token_mean(-fields::logprobs)));
-  }
-};
+using cross_entropy = tinker::cross_entropy;
 
 }  // namespace tuft
 }  // namespace gradwire::inline v0

@@ -8,24 +8,17 @@
 // Reads per token: logprobs, old_logprobs (nats), weights; per sequence: advantage.
 #pragma once
 
-#include <gradwire/loss/parts/metrics.hpp>
+#include <gradwire/loss/tinker/dro.hpp>
 
 namespace gradwire::inline v0 {
 namespace tuft {
 
 // The raw sum over tokens, pulled towards the old policy at every position.
 struct dro {
-  using breaks_contract = broken<breaks<rule::mask_isolation, "the quadratic runs over all positions">,
-                                 breaks<rule::padding_invariance, "the quadratic runs over all positions">,
-                                 breaks<rule::empty, "the quadratic runs over all positions">>;
+  using breaks_contract = tinker::dro::breaks_contract;
   double beta = 0.01;  // β, strength of the pull towards the old policy, per nat²
 
-  constexpr auto operator()() const {
-    using namespace fields;
-    auto quadratic = sum_over_positions(square(logprobs - old_logprobs));
-    auto all = formula::reduce<extent::sequence, extent::batch, plain_sum>(quadratic);
-    return objective_with(0.5 * beta * all - token_sum(advantage * logprobs), drift_metrics(logprobs, old_logprobs));
-  }
+  constexpr auto operator()() const { return tinker::dro{beta}(); }
 };
 
 }  // namespace tuft

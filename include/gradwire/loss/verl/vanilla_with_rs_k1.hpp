@@ -24,8 +24,8 @@ struct vanilla_with_rs_k1 {
   bound rollout_rs_threshold_upper{2.0};  // of 1/ρ, dimensionless; to be set, the source has no default
 
   constexpr auto operator()() const {
-    const auto statistic = Statistic(verl_rs_k1(fields::old_logprobs, fields::sampler_logprobs));
-    const auto keep = verl_rs_k1_keeps(statistic, low(rollout_rs_threshold_lower), high(rollout_rs_threshold_upper));
+    const auto keep =
+        inside(exp(Statistic(k1_of())), low(rollout_rs_threshold_lower), high(rollout_rs_threshold_upper));
     return rejected_by(keep, vanilla_term(clip_ratio_low, clip_ratio_high, clip_ratio_c));
   }
 };

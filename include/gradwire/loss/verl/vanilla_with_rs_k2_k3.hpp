@@ -21,18 +21,18 @@ struct vanilla_with_rs {
   double rollout_rs_threshold = 0.1;  // of S, nats; to be set, the source has no default
 
   constexpr auto operator()() const {
-    const auto keep = Statistic(K(fields::old_logprobs, fields::sampler_logprobs)) <= rollout_rs_threshold;
+    const auto keep = Statistic(K()) <= rollout_rs_threshold;
     return rejected_by(keep, vanilla_term(clip_ratio_low, clip_ratio_high, clip_ratio_c));
   }
 };
-using vanilla_with_token_k2 = vanilla_with_rs<second, of_token>;
-using vanilla_with_token_k3 = vanilla_with_rs<third, of_token>;
-using vanilla_with_seq_sum_k2 = vanilla_with_rs<second, summed>;
-using vanilla_with_seq_sum_k3 = vanilla_with_rs<third, summed>;
-using vanilla_with_seq_mean_k2 = vanilla_with_rs<second, averaged>;
-using vanilla_with_seq_mean_k3 = vanilla_with_rs<third, averaged>;
-using vanilla_with_seq_max_k2 = vanilla_with_rs<second, largest_of>;
-using vanilla_with_seq_max_k3 = vanilla_with_rs<third, largest_of>;
+using vanilla_with_token_k2 = vanilla_with_rs<k2_of, of_token>;
+using vanilla_with_token_k3 = vanilla_with_rs<k3_of, of_token>;
+using vanilla_with_seq_sum_k2 = vanilla_with_rs<k2_of, summed>;
+using vanilla_with_seq_sum_k3 = vanilla_with_rs<k3_of, summed>;
+using vanilla_with_seq_mean_k2 = vanilla_with_rs<k2_of, averaged>;
+using vanilla_with_seq_mean_k3 = vanilla_with_rs<k3_of, averaged>;
+using vanilla_with_seq_max_k2 = vanilla_with_rs<k2_of, largest_of>;
+using vanilla_with_seq_max_k3 = vanilla_with_rs<k3_of, largest_of>;
 
 }  // namespace verl
 }  // namespace gradwire::inline v0

@@ -22,7 +22,7 @@ struct archive_address {
   std::string target{};  // path and query
 };
 
-// Throws error{protocol} for what is no http(s) address.
+// Throws error{protocol} for what is no http(s) address, and for a way in the clear out of one that is not.
 inline archive_address read_archive_address(const std::string& location, const url& from) {
   if (location.starts_with("/") && !location.starts_with("//")) {
     archive_address same{from, location};
@@ -38,6 +38,10 @@ inline archive_address read_archive_address(const std::string& location, const u
   archive_address found{parse_url(location.substr(0, end)), "/"};
   if (path != location.npos && path == end) found.target = location.substr(path, location.find('#') - path);
   if (end != location.npos && location[end] == '?') found.target = "/" + location.substr(end);
+  if (from.tls && !found.where.tls && !found.where.is_loopback())
+    throw error(errc::protocol,
+                "the trainer sends from https to http for the archive, where anybody on the way could read or change "
+                "it; nothing was fetched");
   for (const char c : found.target) {
     if (c <= 0x20 || c > 0x7e)
       throw error(errc::protocol, "the trainer sends to an address for the archive that is none; nothing was fetched");
@@ -107,9 +111,20 @@ struct archive_fetch : std::enable_shared_from_this<archive_fetch> {
         throw error(errc::protocol, "the address of the archive sends elsewhere without end, or without an address");
       return from(result.location, where);
     }
-    write_archive(file, result.body);
-    downloaded_archive done{file, result.body.size(), result.content_type};
-    call->finish([&](const session_owner&) { return done; });
+    // Gigabytes take a disk a while, and the I/O thread has heartbeats to send.
+    call->of->net().compute([self = shared_from_this(), bytes = std::move(result.body), type = result.content_type] {
+      const downloaded_archive done{self->file, bytes.size(), type};
+      std::exception_ptr failure;
+      try {
+        write_archive(self->file, bytes);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      self->call->of->net().post([self, done, failure] {
+        if (failure) return self->call->fail(failure);
+        self->call->finish([&](const session_owner&) { return done; });
+      });
+    });
   }
 };
 

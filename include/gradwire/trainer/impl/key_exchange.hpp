@@ -43,37 +43,59 @@ inline double lifetime_of(std::string_view jwt) {
   }
 }
 
+// One exchange for all who wait for a key.
 GRADWIRE_DECL void session::exchange_key(std::function<void(std::exception_ptr)> then) {
-  if (!own_peer_) own_peer_ = peer_;
-  auto asked = record("auth/token", "/api/v1/auth/token", "{}", effect::reads);
+  key_waiting_.push_back(std::move(then));
+  if (key_waiting_.size() > 1) return;
+  operation_record asked;
+  try {
+    if (!own_peer_) own_peer_ = peer_;
+    asked = record("auth/token", "/api/v1/auth/token", "{}", effect::reads);
+  } catch (...) {
+    key_waiting_.pop_back();
+    throw;
+  }
   asked.has_future = false;
   asked.time_limit_seconds = std::min(asked.time_limit_seconds, 60.0);
-  auto made = std::make_shared<running_operation>(shared_from_this(), std::move(asked), key_base_, traffic::control);
-  made->peer = own_peer_;
-  made->done = [self = shared_from_this(), then = std::move(then)](const operation_outcome& outcome) {
-    if (outcome.failure) return then(outcome.failure);
-    try {
+  if (state_ == state::starting) asked.time_limit_seconds = std::min(asked.time_limit_seconds, time_to_start());
+  run(
+      std::move(asked), traffic::control, nullptr,
+      [self = shared_from_this()](const operation_outcome& outcome) { self->key_came(outcome); }, own_peer_);
+}
+
+GRADWIRE_DECL void session::key_came(const operation_outcome& outcome) {
+  std::exception_ptr failure = outcome.failure;
+  try {
+    if (!failure) {
       const wire::json_document document(outcome.result->body);
       const auto* const given = document.find(document.root(), "jwt");
       if (!given || given->kind != wire::json_kind::string)
         throw error(errc::protocol, "the reply to auth/token has no jwt");
-      http_peer with_token = *self->own_peer_;
+      http_peer with_token = *own_peer_;
       with_token.key = secret(std::string(given->text), "the server's token");
-      self->peer_ = std::make_shared<const http_peer>(std::move(with_token));
-      self->refresh_key_later(lifetime_of(given->text) / 2);
-    } catch (const error&) {
-      return then(std::current_exception());
+      peer_ = std::make_shared<const http_peer>(std::move(with_token));
+      refresh_key_later(lifetime_of(given->text) / 2);
     }
-    then(nullptr);
-  };
-  running_.insert(made);
-  if (closed_) return made->close();
-  made->act(made->machine.begin(net_->now()));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  std::exception_ptr broken;
+  for (const auto& then : std::exchange(key_waiting_, {})) {
+    try {
+      then(failure);
+    } catch (...) {  // the others are told all the same
+      broken = std::current_exception();
+    }
+  }
+  if (broken) std::rethrow_exception(broken);
 }
 
+// Instead of the time that was set before.
 GRADWIRE_DECL void session::refresh_key_later(double seconds) {
   if (closed_) return;
-  net_->start_timer(net_->now() + in_seconds(std::max(seconds, 1.0)), [self = shared_from_this()] {
+  if (key_timer_ != 0) net_->cancel_timer(std::exchange(key_timer_, 0));
+  key_timer_ = net_->start_timer(net_->now() + in_seconds(std::max(seconds, 1.0)), [self = shared_from_this()] {
+    self->key_timer_ = 0;
     if (self->closed_) return;
     self->exchange_key([self](std::exception_ptr failure) {
       if (failure) self->refresh_key_later(60);  // the old one is good for as long again

@@ -78,9 +78,12 @@ GRADWIRE_DECL future<completed> run_unload(const training_core& core) {
   auto result = call->ended.get_future();
   core.owner()->net().post([call] {
     call->on->enqueue([call](model::release_type release) {
+      if (call->deadline.is_cancelled()) return release();
       auto asked = call->on->of()->record("unload_model", "/api/v1/unload_model",
                                           wire::to_json(wire::unload_model_request{call->on->id()}), effect::reads);
       asked.model_id = call->on->id();
+      asked.time_limit_seconds = call->left();
+      asked.cancel = call->deadline.cancel;
       call->on->of()->run(std::move(asked), traffic::submit, nullptr,
                           [call, release](const operation_outcome& outcome) {
                             if (outcome.failure) {

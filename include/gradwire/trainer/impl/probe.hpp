@@ -13,6 +13,7 @@
 #include <gradwire/trainer/impl/probe_link.hpp>
 #include <gradwire/trainer/impl/probe_text.hpp>
 #include <gradwire/trainer/probe.hpp>
+#include <gradwire/transport/server_text.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
@@ -50,9 +51,7 @@ class trainer_probe {
     try {
       work();
     } catch (const error& failed) {
-      std::string text = failed.what();
-      while (text.starts_with("gradwire: ")) text.erase(0, 10);
-      found_.notes.push_back(std::string(what) + ": not found out, " + text);
+      found_.notes.push_back(std::string(what) + ": not found out, " + sentence_of(failed.what()));
       clear();
     }
   }

@@ -3,12 +3,14 @@
 // says and lists.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include <gradwire/trainer/impl/pass.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
+#include <gradwire/transport/server_text.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
@@ -59,14 +61,14 @@ struct save_call {
   }
 };
 
-// "Taken" after a lost answer: is it this save that took the name?
+// "Taken" after a lost answer, or an answer that the server has dropped: is it this save that took the name?
 inline void look_it_up(const save_call& save, const error& refusal) {
   const auto& on = save.call->on;
   auto asked =
       on->of()->record("list checkpoints", "/api/v1/training_runs/" + on->id() + "/checkpoints", "", effect::reads);
   asked.method = "GET";
   asked.has_future = false;
-  asked.time_limit_seconds = 60;
+  asked.time_limit_seconds = std::min(60.0, save.call->left());
   on->of()->run(std::move(asked), traffic::control, nullptr, [save, refusal](const operation_outcome& listed) {
     std::string found, trouble;
     try {
@@ -81,8 +83,7 @@ inline void look_it_up(const save_call& save, const error& refusal) {
       save.call->ended.set_value(saved_weights{found, save.call->elapsed()});
       return save.release();
     }
-    std::string text = refusal.what();
-    if (text.starts_with("gradwire: ")) text.erase(0, 10);
+    std::string text = sentence_of(refusal.what());
     text += !trouble.empty() ? ". An earlier attempt may have made it; the checkpoints could not be listed: " + trouble
             : found.empty()  ? ". An earlier attempt may have made it, but the server does not list it"
                              : ". The server lists " + found +
@@ -98,9 +99,10 @@ void submit_save(save_call save, Make make, Read read) {
   const auto& on = save.call->on;
   on->submit(make, save.call->deadline, save.release, [save, read](const operation_outcome& outcome) {
     try {
-      if (outcome.failure && outcome.machine && outcome.machine->maybe_executed() &&
-          outcome.machine->failure()->details().http_status == 409)
-        return look_it_up(save, *outcome.machine->failure());
+      if (outcome.failure && outcome.machine && outcome.machine->maybe_executed()) {
+        const int status = outcome.machine->failure()->details().http_status;
+        if (status == 409 || status == 410) return look_it_up(save, *outcome.machine->failure());
+      }
       if (outcome.failure) std::rethrow_exception(outcome.failure);
       save.call->ended.set_value(read(*outcome.result));
       save.release();

@@ -231,12 +231,16 @@ GRADWIRE_DECL future<std::string> rest_client::copy_weights(const copy_weights_o
       with_token->headers.push_back(
           {"X-Tinker-Weights-Access-Token", secret(options.weights_access_token, "weights_access_token")});
     }
+    call->of->begin_creation();  // the copy is a run of this session
     call->of->run(
         std::move(record), traffic::submit, nullptr,
         [call](const detail::operation_outcome& outcome) {
+          detail::settle_creation(*call->of, outcome);
           try {
             if (outcome.failure) std::rethrow_exception(outcome.failure);
             const auto path = wire::from_json<wire::copy_weights_reply>(outcome.result->body).tinker_path;
+            if (const auto parts = wire::parse_tinker_path(path)) call->of->note_model(parts->run);
+            call->of->end_creation();
             call->finish([&](const detail::session_owner&) { return path; });
           } catch (...) {
             call->fail(std::current_exception());

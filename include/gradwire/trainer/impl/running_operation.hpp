@@ -2,6 +2,7 @@
 // Carries out what an operation decides: sends, waits, tells who watches, and ends it once.
 #pragma once
 
+#include <algorithm>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include <gradwire/trainer/session.hpp>
+#include <gradwire/transport/server_text.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
@@ -35,12 +37,10 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
     watch(action);
     if (action.what == operation_action::kind::send) {
       last_sent = action;
+      sent_at = owner->net().now();
+      sent_to = peer ? peer : owner->peer_;
       abort = std::make_shared<std::function<void()>>();
-      http_call call{peer ? peer : owner->peer_,
-                     action.request,
-                     action.until,
-                     action.reply_limit,
-                     action.is_poll ? traffic::poll : kind,
+      http_call call{sent_to, action.request, action.until, action.reply_limit, action.is_poll ? traffic::poll : kind,
                      abort};
       owner->net().send(std::move(call), [self = shared_from_this()](http_outcome outcome) {
         self->guarded([&] { self->arrived(std::move(outcome)); });
@@ -128,6 +128,12 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
 
   GRADWIRE_DECL bool replay_with_new_key(const http_response& reply);
 
+  void send_again() {  // with as much time as it had
+    operation_action again = last_sent;
+    again.until = std::min(machine.deadline(), owner->net().now() + (last_sent.until - sent_at));
+    act(again);
+  }
+
   void close() {
     if (!finished) guarded([&] { act(machine.on_close(owner->net().now())); });
   }
@@ -164,9 +170,7 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
     error_details details = from.details();
     details.request_id = clean(std::move(details.request_id));
     details.value = clean(std::move(details.value));
-    std::string text = from.what();
-    if (text.starts_with("gradwire: ")) text.erase(0, 10);
-    return error(from.kind(), clean(std::move(text)), std::move(details));
+    return error(from.kind(), clean(sentence_of(from.what())), std::move(details));
   }
 
   void crash(std::exception_ptr why) noexcept {
@@ -198,6 +202,7 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
   operation machine;
   traffic kind;
   std::shared_ptr<const http_peer> peer;         // empty: the session's, as it is at each attempt
+  std::shared_ptr<const http_peer> sent_to;      // by the last one
   std::shared_ptr<std::function<void()>> abort;  // ends the exchange that runs
   std::uint64_t timer = 0;
   std::uint64_t number = 0;  // of the client's operations
@@ -207,6 +212,7 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
   std::function<void()> acknowledged;
   std::function<void(const operation_outcome&)> done;
   operation_action last_sent;
+  time_point sent_at{};
   bool replayed = false;  // after a 401, with a new key
   bool finished = false;
 };

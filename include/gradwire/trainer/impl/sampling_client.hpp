@@ -99,14 +99,36 @@ inline wire::sample_request sample_body(const sampling_session& from, const wire
   return body;
 }
 
+// Tells a server that can be told that nobody waits for a sample any more; what becomes of that is nobody's concern.
+inline void give_up_sample(const std::shared_ptr<session>& of, const std::string& request_id) {
+  if (!of->dialect().newer_members || of->is_closed() || request_id.empty()) return;
+  auto asked = question_in_passing(*of, "client/dynamic_config", "/api/v1/client/dynamic_config",
+                                   wire::to_json(wire::client_config_request{of->options().sdk_version}));
+  of->run(std::move(asked), traffic::control, nullptr, [of, request_id](const operation_outcome& outcome) {
+    if (outcome.failure || of->is_closed()) return;
+    try {
+      if (!wire::from_json<wire::dynamic_config_reply>(outcome.result->body).sample_cancel_enabled) return;
+    } catch (const error&) {
+      return;
+    }
+    auto told = question_in_passing(*of, "cancel_future", "/api/v1/cancel_future",
+                                    wire::to_json(wire::cancel_future_request{request_id}));
+    told.effect = effect::mutates;  // sent once
+    told.any_reply = true;
+    of->run(std::move(told), traffic::control, nullptr, [](const operation_outcome&) {});
+  });
+}
+
 // Calls done(failure, samples) when the request is answered. A result that the server has dropped (410) is drawn anew,
-// under a number of its own: asked for again, it would be the dropped one.
+// under a number of its own: asked for again, it would be the dropped one. All draws together have the time of a call.
 template <class Done>
 void send_sample(const std::shared_ptr<sampling_session>& from, const wire::array<std::int32_t>& prompt,
-                 const sample_options& options, Done done, int redraws = 2) {
+                 const sample_options& options, time_point begun, const std::shared_ptr<cancellation>& cancel,
+                 Done done, int redraws = 2) {
   session& of = *from->of;
   operation_record record;
   try {
+    if (cancel->asked) return;  // it is told already
     check_extras(options, prompt.size(), of.dialect());
     auto body = sample_body(*from, prompt, options);
     body.seq_id = from->next_seq_id++;
@@ -122,14 +144,17 @@ void send_sample(const std::shared_ptr<sampling_session>& from, const wire::arra
   const auto lists = static_cast<std::size_t>(options.topk_prompt_logprobs + options.topk_sample_logprobs +
                                               options.prompt_alternatives);
   record.result_limit = (std::size_t{1} << 20) + 256 * values * (1 + lists) + 64 * options.target_ids.size();
-  const auto begun = of.net().now();
+  record.time_limit_seconds -= std::chrono::duration<double>(of.net().now() - begun).count();
+  record.cancel = cancel;
   of.run(std::move(record), traffic::submit, nullptr,
-         [from, begun, prompt, options, done, redraws](const operation_outcome& outcome) {
+         [from, begun, prompt, options, cancel, done, redraws](const operation_outcome& outcome) {
            samples made;
            std::exception_ptr failure = outcome.failure;
            if (failure && outcome.machine && redraws > 0 && outcome.machine->failure()->details().http_status == 410 &&
                !outcome.machine->request_id().empty())
-             return send_sample(from, prompt, options, done, redraws - 1);
+             return send_sample(from, prompt, options, begun, cancel, done, redraws - 1);
+           if (failure && outcome.machine && (cancel->asked || outcome.machine->failure()->kind() == errc::timeout))
+             give_up_sample(from->of, outcome.machine->request_id());
            try {
              if (!failure) made = read_samples(*outcome.result, prompt.size(), options);
              made.elapsed_seconds = std::chrono::duration<double>(from->of->net().now() - begun).count();
@@ -148,14 +173,22 @@ future<T> sample_call(const sampling_core& core, const std::vector<std::int64_t>
   try {
     check_sampling(options);
     const wire::array<std::int32_t> tokens(checked_tokens(prompt));
-    core.owner->net().post([from = core.sampled, tokens, options, ended, take] {
-      send_sample(from, tokens, options, [ended, take](std::exception_ptr failure, samples made) {
-        if (failure) {
-          ended->set_error(failure);
-        } else {
-          ended->set_value(take(std::move(made)));
-        }
+    const auto cancel = std::make_shared<cancellation>();
+    ended->on_cancel([gone = std::weak_ptr(ended), of = core.sampled->of, cancel] {
+      of->net().post([gone, cancel] {
+        const auto told = cancel->cancel();
+        if (const auto alive = gone.lock()) alive->set_error(told);
       });
+    });
+    core.owner->net().post([from = core.sampled, tokens, options, ended, cancel, take] {
+      send_sample(from, tokens, options, from->of->net().now(), cancel,
+                  [ended, take](std::exception_ptr failure, samples made) {
+                    if (failure) {
+                      ended->set_error(failure);
+                    } else {
+                      ended->set_value(take(std::move(made)));
+                    }
+                  });
     });
   } catch (const error&) {
     ended->set_error(std::current_exception());

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <gradwire/trainer/impl/adopt_model.hpp>
+#include <gradwire/trainer/impl/model_options.hpp>
 #include <gradwire/trainer/impl/peer.hpp>
 #include <gradwire/trainer/impl/resolve_save.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
@@ -112,21 +113,6 @@ void run_for(const std::shared_ptr<service_call<T>>& call, operation_record reco
                 });
 }
 
-inline void check_model_options(const training_client_options& o, const wire::dialect& knows) {
-  if (o.base_model.empty())
-    throw error(errc::config, "base_model is empty; name the model as the server calls it (capabilities() lists them)");
-  if (o.lora_rank < 0)
-    throw error(errc::config,
-                "lora_rank is " + std::to_string(o.lora_rank) + "; it must be 0 (every parameter) or more");
-  if (o.lora_rank == 0 && !knows.full_parameter) {
-    throw error(errc::config,
-                "this server (" + std::string(knows.name) + ") trains adapters only; give a lora_rank of 1 or more");
-  }
-  if (o.lora_alpha && !knows.lora_alpha) {
-    throw error(errc::config, "this server (" + std::string(knows.name) + ") does not take lora_alpha; leave it out");
-  }
-}
-
 inline effect creation_effect(const session& of) {
   const bool deduped = of.dialect().order == wire::sequencing::dedupes && of.dialect().dedupes_all;
   return deduped ? effect::deduped : effect::mutates;
@@ -150,25 +136,29 @@ void create_model(const std::shared_ptr<service_call<T>>& call, const training_c
   adapter.train_attn = options.train_attn;
   if (options.lora_alpha) {
     adapter.alpha = options.lora_alpha;
-  } else if (knows.default_alpha > 0) {
+  } else if (knows.default_alpha > 0 && options.lora_rank > 0) {
     adapter.alpha = knows.default_alpha;
   }
   body.lora_config = adapter;
   if (!options.user_metadata.empty()) body.user_metadata = options.user_metadata;
   if (frozen && knows.base_only) body.base_only = true;
+  if (options.optimizer != "adamw") body.optimizer_config = optimizer_config_of(options.optimizer);
   auto record = call->record("create_model", "/api/v1/create_model", wire::to_json(body), creation_effect(*call->of));
   const auto made = [call, then](std::string id) {
     if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
     call->of->note_model(id);
+    call->of->end_creation();
     then(std::make_shared<model>(call->of, std::move(id)));
   };
+  call->of->begin_creation();
   call->of->run(std::move(record), traffic::submit, nullptr, [call, made](const operation_outcome& outcome) {
+    settle_creation(*call->of, outcome);
     try {
       if (outcome.failure) {
         const bool unknown = outcome.machine && outcome.machine->failure()->kind() == errc::outcome_unknown;
         if (!unknown || call->deadline.is_cancelled()) std::rethrow_exception(outcome.failure);
         return adopt_model(
-            call->of, *outcome.machine->failure(),
+            call->of, *outcome.machine->failure(), call->left(),
             [call, made](const std::string& id) {
               try {
                 made(id);
@@ -232,10 +222,15 @@ void create_from_state(const std::shared_ptr<service_call<T>>& call, const train
   body.path = options.path;
   body.optimizer = options.with_optimizer;
   if (!options.weights_access_token.empty()) body.weights_access_token = options.weights_access_token;
+  check_optimizer(options.optimizer, call->of->dialect());
+  if (options.optimizer != "adamw" && !options.with_optimizer)
+    body.optimizer_config = optimizer_config_of(options.optimizer);
   auto record =
       call->record("create_from_state", "/api/v1/load_weights", wire::to_json(body), creation_effect(*call->of));
+  call->of->begin_creation();
   call->of->run(
       std::move(record), traffic::submit, nullptr, [call, then, in_two_steps](const operation_outcome& outcome) {
+        settle_creation(*call->of, outcome);
         try {
           if (outcome.failure && outcome.machine) {
             const error& refused = *outcome.machine->failure();
@@ -252,6 +247,7 @@ void create_from_state(const std::shared_ptr<service_call<T>>& call, const train
           if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
           if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
           call->of->note_model(id);
+          call->of->end_creation();
           then(std::make_shared<model>(call->of, std::move(id)));
         } catch (...) {
           call->fail(std::current_exception());

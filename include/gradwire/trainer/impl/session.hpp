@@ -7,6 +7,7 @@
 
 #include <gradwire/trainer/impl/running_operation.hpp>
 #include <gradwire/trainer/session.hpp>
+#include <gradwire/transport/server_text.hpp>
 #include <gradwire/wire/json_codec.hpp>
 
 namespace gradwire::inline v0 {
@@ -93,6 +94,7 @@ GRADWIRE_DECL void session::when_ready(std::function<void(std::exception_ptr)> t
   waiting_.push_back(std::move(then));
   if (state_ == state::starting) return;
   state_ = state::starting;
+  start_by_ = net_->now() + in_seconds(options_.operation_timeout_seconds);
   try {
     start();
   } catch (...) {
@@ -120,8 +122,7 @@ GRADWIRE_DECL std::string text_of_error(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& e) {
-    const std::string_view text = e.what();
-    return std::string(text.starts_with("gradwire: ") ? text.substr(10) : text);
+    return sentence_of(e.what());
   } catch (...) {
     return "an exception without text";
   }

@@ -28,8 +28,8 @@ GRADWIRE_DECL void session::started(std::exception_ptr failure) {
 
 GRADWIRE_DECL void session::schedule_heartbeat() {
   if (closed_ || lost_ || options_.heartbeat_seconds <= 0) return;
-  heartbeat_timer_ = net_->start_timer(net_->now() + in_seconds(options_.heartbeat_seconds),
-                                       [self = shared_from_this()] { self->beat(); });
+  net_->start_timer(net_->now() + in_seconds(options_.heartbeat_seconds),
+                    [self = shared_from_this()] { self->beat(); });
 }
 
 GRADWIRE_DECL void session::beat() {

@@ -30,7 +30,8 @@ inline operation_record question(session& of, std::string name, const std::strin
 // … that is only asked to recognise the server: its answer is not worth waiting for.
 inline operation_record question_in_passing(session& of, std::string name, const std::string& path, std::string body) {
   auto asked = question(of, std::move(name), path, std::move(body));
-  asked.time_limit_seconds = std::min(asked.time_limit_seconds, of.options().first_contact_seconds);
+  asked.time_limit_seconds =
+      std::min({asked.time_limit_seconds, of.options().first_contact_seconds, of.time_to_start()});
   return asked;
 }
 
@@ -61,6 +62,7 @@ GRADWIRE_DECL void session::take_config(const wire::client_config_reply& config)
 GRADWIRE_DECL void session::start() {
   auto asked = question(*this, "client/config", "/api/v1/client/config",
                         wire::to_json(wire::client_config_request{options_.sdk_version}));
+  asked.time_limit_seconds = std::min(asked.time_limit_seconds, time_to_start());
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (outcome.failure) {
       if (!outcome.machine) return self->started(outcome.failure);
@@ -94,6 +96,7 @@ GRADWIRE_DECL void session::create() {
   if (!options_.project_id.empty()) request.project_id = options_.project_id;
   if (!options_.display_name.empty()) request.display_name = options_.display_name;
   auto asked = question(*this, "create_session", "/api/v1/create_session", wire::to_json(request));
+  asked.time_limit_seconds = std::min(asked.time_limit_seconds, time_to_start());
   run(std::move(asked), traffic::control, nullptr, [self = shared_from_this()](const operation_outcome& outcome) {
     if (outcome.failure) return self->started(outcome.failure);
     try {
@@ -165,15 +168,24 @@ GRADWIRE_DECL void session::saw(const http_response& reply) {
   notice((level.empty() ? "deprecated: " : std::string(level) + ", deprecated: ") + std::string(note));
 }
 
-// A 401 that says that the passing key has run out was not executed: a new key, and the same once more.
+// A 401 that says that the passing key has run out was not executed: a new key, and the same once more. What does not
+// get one by its deadline ends with the 401.
 GRADWIRE_DECL bool running_operation::replay_with_new_key(const http_response& reply) {
   if (reply.status != 401 || replayed || peer || !owner->own_peer_) return false;
   if (reply.header("WWW-Authenticate").find("invalid_token") == std::string_view::npos) return false;
   replayed = true;
-  owner->exchange_key([self = shared_from_this(), reply](std::exception_ptr failure) mutable {
+  if (sent_to != owner->peer_) return send_again(), true;  // another one has had it renewed meanwhile
+  const auto refusal = std::make_shared<const http_response>(reply);
+  timer = owner->net().start_timer(machine.deadline(), [self = shared_from_this(), refusal] {
+    self->timer = 0;
     if (self->finished) return;
-    if (failure) return self->act(self->machine.on_reply(self->owner->net().now(), std::move(reply)));
-    self->act(self->last_sent);
+    self->guarded([&] { self->act(self->machine.on_reply(self->owner->net().now(), *refusal)); });
+  });
+  owner->exchange_key([self = shared_from_this(), refusal](const std::exception_ptr& failure) {
+    if (self->finished || self->timer == 0 || self->owner->is_closed()) return;
+    self->owner->net().cancel_timer(std::exchange(self->timer, 0));
+    self->guarded(
+        [&] { failure ? self->act(self->machine.on_reply(self->owner->net().now(), *refusal)) : self->send_again(); });
   });
   return true;
 }

@@ -2,10 +2,14 @@
 // How timeline.hpp works.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include <unistd.h>
 
 #include <gradwire/trainer/impl/event_file.hpp>
 #include <gradwire/trainer/timeline.hpp>
@@ -25,6 +29,11 @@ struct timeline_file {
   std::map<std::uint64_t, open_operation> running;
 
   explicit timeline_file(const std::string& at) : path(at), file(open_to_append(at)) {
+    if (::ftruncate(file, 0) != 0) {  // two traces in one file are no JSON
+      const int why = errno;
+      ::close(file);
+      throw error(errc::config, "cannot write to " + path + ": " + std::strerror(why));
+    }
     append_to_file(file, path, "[\n");
   }
   ~timeline_file() {

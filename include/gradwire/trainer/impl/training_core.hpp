@@ -2,6 +2,7 @@
 // How training_core.hpp works: each call is a job in the model's row.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <utility>
@@ -28,6 +29,9 @@ struct client_call {
         begun(net.now()),
         deadline(begun + in_seconds(of->of()->options().operation_timeout_seconds), std::make_shared<cancellation>()) {}
   double elapsed() const { return std::chrono::duration<double>(on->of()->net().now() - begun).count(); }
+  double left() const {
+    return std::max(0.0, std::chrono::duration<double>(deadline.at - on->of()->net().now()).count());
+  }
 };
 
 template <class T>

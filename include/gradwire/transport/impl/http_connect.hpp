@@ -96,18 +96,23 @@ struct http_connecting : std::enable_shared_from_this<http_connecting> {
     if (in_clear && to->address.is_loopback() && !is_on_this_machine(next.address()))
       return fail(errc::config, "the name " + to->address.host + " leads to another machine (" +
                                     next.address().to_string() + "); the key is not sent there over http");
+    error_code not_opened;
+    open_privately(stream->lowest().socket(), next.protocol(), not_opened);
+    if (not_opened) return try_next(std::move(all), number, not_opened);
     stream->lowest().async_connect(
         next,
         guarded(shared_from_this(), [all = std::move(all), number](http_connecting& self, error_code failed) mutable {
-          if (failed && number + 1 < all.size()) {
-            self.stream->lowest().close();
-            return self.connect(std::move(all), number + 1);
-          }
-          if (failed)
-            return self.fail(failed == beast::error::timeout ? errc::timeout : errc::transport,
-                             "connecting to " + self.where() + ": " + failed.message());
-          self.connected();
+          failed ? self.try_next(std::move(all), number, failed) : self.connected();
         }));
+  }
+
+  void try_next(std::vector<tcp::endpoint> all, std::size_t number, error_code failed) {
+    if (number + 1 < all.size()) {
+      stream->lowest().close();
+      return connect(std::move(all), number + 1);
+    }
+    fail(failed == beast::error::timeout ? errc::timeout : errc::transport,
+         "connecting to " + where() + ": " + failed.message());
   }
 
   void connected() {

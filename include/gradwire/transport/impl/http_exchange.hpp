@@ -120,6 +120,7 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
                 "gradwire/" + std::to_string(version.major_) + "." + std::to_string(version.minor_));
     for (const http_header& h : from.headers) request.set(h.name, h.value);
     if (!to.key.empty()) request.set("X-API-Key", to.key.reveal());
+    if (to.bearer && !to.key.empty()) request.set(http::field::authorization, "Bearer " + to.key.reveal());
     for (const secret_header& each : to.headers) request.set(each.name, each.value.reveal());
     if (through_proxy && !to.way()->credentials.empty())
       request.set(http::field::proxy_authorization, "Basic " + to.way()->credentials.reveal());

@@ -21,6 +21,19 @@ inline tcp::endpoint place_to_listen(const http_server_options& options) {
   return {address, options.port};
 }
 
+inline void listen_at(tcp::acceptor& acceptor, const http_server_options& options) {
+  const tcp::endpoint where = place_to_listen(options);
+  error_code failed;
+  open_privately(acceptor, where.protocol(), failed);
+  if (!failed) acceptor.set_option(tcp::acceptor::reuse_address(true), failed);
+  if (!failed) acceptor.bind(where, failed);
+  if (!failed) acceptor.listen(asio::socket_base::max_listen_connections, failed);
+  if (failed)
+    throw error(errc::transport, "cannot listen on " + options.address + ":" + std::to_string(options.port) + ": " +
+                                     failed.message() +
+                                     (options.port ? "; choose another port, or 0 for any free one" : ""));
+}
+
 inline std::string url_of(const tcp::endpoint& where) {
   const auto address = where.address();
   const bool any = address.is_unspecified();

@@ -240,6 +240,7 @@ inline void accept_next(http_server_state& server) {
   server.acceptor.async_accept([&server](error_code failed, tcp::socket socket) {
     if (failed == asio::error::operation_aborted) return;
     if (!failed) {
+      keep_private(socket);
       std::make_shared<server_connection>(server, std::move(socket))->start();
       return accept_next(server);
     }
@@ -259,17 +260,7 @@ GRADWIRE_DECL http_server::http_server(http_server_options options, handler on_r
   it.self = state_;
   it.options = std::move(options);
   it.on_request = std::move(on_request);
-  const detail::tcp::endpoint where = detail::place_to_listen(it.options);
-  detail::error_code failed;
-  it.acceptor.open(where.protocol(), failed);
-  if (!failed) it.acceptor.set_option(detail::tcp::acceptor::reuse_address(true), failed);
-  if (!failed) it.acceptor.bind(where, failed);
-  if (!failed) it.acceptor.listen(detail::asio::socket_base::max_listen_connections, failed);
-  if (failed) {
-    throw error(errc::transport, "cannot listen on " + it.options.address + ":" + std::to_string(it.options.port) +
-                                     ": " + failed.message() +
-                                     (it.options.port ? "; choose another port, or 0 for any free one" : ""));
-  }
+  detail::listen_at(it.acceptor, it.options);
   it.where = it.acceptor.local_endpoint();
   detail::accept_next(it);
   it.thread = std::thread([&it] { it.io.run(); });

@@ -39,7 +39,9 @@ GRADWIRE_DECL operation_action operation::send(time_point now) {
     const bool unknown = maybe_executed_ && record_.effect != effect::reads && request_id_.empty();
     const bool never_reached = unreached_since_ && !maybe_executed_ && request_id_.empty();
     std::string sentence = never_reached ? "the trainer cannot be reached: " : "";
-    sentence += "the deadline of " + detail::seconds_text(record_.time_limit_seconds) + " passed";
+    sentence += record_.time_limit_seconds > 0
+                    ? "the deadline of " + detail::seconds_text(record_.time_limit_seconds) + " passed"
+                    : "what came before it has left no time for it";
     if (!request_id_.empty()) sentence += "; the trainer may still finish it";
     if (!last_trouble_.empty()) sentence += "; last: " + last_trouble_;
     return fail(now, unknown ? errc::outcome_unknown : never_reached ? errc::transport : errc::timeout, sentence);

@@ -60,10 +60,11 @@ GRADWIRE_DECL operation_action operation::poll_status(time_point now, const http
       return conflict(now, reply);
     case 410:
       maybe_executed_ = true;
-      if (!may_resend() || ++resubmits_ > 2) {
-        return fail(now, record_.effect == effect::reads ? errc::status : errc::outcome_unknown,
-                    "the trainer dropped the result of request " + detail::printable(request_id_, 80) +
-                        " (410); nobody knows whether it was executed");
+      if (!may_repeat_after_others() || ++resubmits_ > 2) {
+        const bool reads = record_.effect == effect::reads;
+        return fail(now, reads ? errc::status : errc::outcome_unknown,
+                    "the trainer dropped the result of request " + detail::printable(request_id_, 80) + " (410)" +
+                        (reads ? "; ask again" : "; nobody knows whether it was executed"));
       }
       request_id_.clear();
       return pause(now, wish);  // submitted again: the server answers with the same future, or nothing is done twice

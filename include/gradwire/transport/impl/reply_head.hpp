@@ -69,8 +69,7 @@ inline reply_head read_head(const http_response& reply) {
     head.has_error = failed && failed->kind != wire::json_kind::null;
   } catch (const error& unreadable) {
     head.is_json = false;
-    head.problem = unreadable.what();
-    if (head.problem.starts_with("gradwire: ")) head.problem.erase(0, 10);
+    head.problem = sentence_of(unreadable.what());
   }
   return head;
 }

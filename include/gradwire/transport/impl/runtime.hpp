@@ -108,7 +108,8 @@ GRADWIRE_DECL runtime::~runtime() {
     state_->closing = true;
   }
   state_->work_came.notify_all();
-  const auto close = [state = state_] {
+  // No owner: the last one waits for a lookup that hangs, and must be the thread that is made for that below.
+  const auto close = [state = state_.get()] {
     state->client.close();
     state->timers.clear();
     state->io.stop();
