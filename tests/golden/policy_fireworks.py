@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""policy_fireworks.py CHECKOUT: policy_fireworks.json, from the functions of a checkout of fw-ai/cookbook (interpreter:
+"""policy_fireworks.py CHECKOUT: policy_fireworks.json, from the functions of a checkout of fw-ai/cookbook at 76821fa1 (interpreter:
 `tests/python/venv torch`). The modules of training/utils/rl are imported from the checkout; `tinker`, which they import for
 annotations only, is an empty module, and packages are not initialised. prompt_len is 1, so that every position is response,
 except on the batch "prompts"."""

@@ -5,8 +5,9 @@
 //   sft, batch_sft, weighted_sft:  L = −Σ w·logprob / Σ w over the batch (sft: of one datum; the first two count every
 //                                  position of the response: give those the weight 1)
 //   weighted_sft_in_microbatches:  L = Σ over parts of −Σ w·logprob / Σ w, parts named by micro_batch: k parts, k times
-//   larger sft_recipe:                    L = Σ over sequences of −Σ_t w·logprob / Σ_t w     recipes/sft_loop.py:
-//   weights that sum to 1
+//                                  larger
+//   sft_recipe:                    L = Σ over sequences of −Σ_t w·logprob / Σ_t w
+//                                  recipes/sft_loop.py: weights that sum to 1
 //
 // Sequences without weight contribute nothing. Reads per token: logprobs (nats), weights; …_in_microbatches:
 // micro_batch.

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of lifecycle::open(): what is asked of the platform for each action of lifecycle_opening, and which event it
+// comes to.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <gradwire/platform/impl/lifecycle_core.hpp>
+#include <gradwire/platform/impl/lifecycle_text.hpp>
+
+namespace gradwire::inline v0 {
+namespace platform {
+namespace detail {
+
+struct opening_steps {
+  std::weak_ptr<lifecycle_core> core;
+  lifecycle_opening machine;
+  std::shared_ptr<const training_profile> profiles[2];  // of the policy's and of the reference's shape
+  std::optional<policy_job> policy;
+  std::optional<reference_job> reference;
+  std::string policy_name;  // accounts/…
+  bool was_revived[2] = {};
+
+  opening_steps(const std::shared_ptr<lifecycle_core>& of, opening_wishes wishes)
+      : core(of), machine(std::move(wishes), of->journal.state()) {}
+
+  task<lifecycle_actions> run(flow& f, lifecycle_action action) {
+    switch (action.what) {
+      case action_kind::resolve:
+        return resolve(f, *action.of, action.id);
+      case action_kind::look:
+        return action.of == part::deployment ? look_for_deployment(f, action.id)
+                                             : look_for_job(f, *action.of, action.id);
+      case action_kind::create:
+        return create(f, *action.of, action.id);
+      case action_kind::revive:
+        return revive(f, *action.of, action.id);
+      case action_kind::wait:
+        return action.of == part::deployment ? wait_for_deployment(f, action.id)
+                                             : wait_for_job(f, *action.of, action.id);
+      case action_kind::connect:
+        return action.of == part::policy_job ? connect_trainer(f) : connect_reference(f);
+      case action_kind::inspect:
+        return inspect(f, action.id);
+      default:
+        return remove(f, *action.of, action.id);
+    }
+  }
+
+  task<lifecycle_actions> resolve(flow& f, part of, std::string version) {
+    auto asked = with_core(core, [&](lifecycle_core& c) {
+      const std::string& shape = of == part::policy_job ? c.plan.training_shape : c.plan.reference_shape;
+      return c.platform.resolve_training_profile(version.empty() ? shape : version);
+    });
+    auto got = co_await wait_for(f, std::move(asked));
+    auto& profile = profiles[static_cast<std::size_t>(of)];
+    profile = std::make_shared<const training_profile>(std::move(got));
+    co_return machine.on_resolved(of, profile->training_shape_version.name());
+  }
+
+  task<lifecycle_actions> look_for_job(flow& f, part of, std::string id) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().find(id); });
+    const auto job = co_await wait_for(f, std::move(asked));
+    const bool says = job && found_as(job) == found::dead;
+    co_return machine.on_found(of, found_as(job),
+                               says ? job->state_text + (job->why.empty() ? "" : ", " + job->why) : "");
+  }
+
+  task<lifecycle_actions> look_for_deployment(flow& f, std::string id) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().find(id); });
+    const auto one = co_await wait_for(f, std::move(asked));
+    const bool says = one && found_as(one) == found::dead;
+    co_return machine.on_found(part::deployment, found_as(one),
+                               says ? one->state_text + (one->why.empty() ? "" : ", " + one->why) : "");
+  }
+
+  task<lifecycle_actions> create(flow& f, part of, std::string id) {
+    if (of == part::policy_job) {
+      auto asked =
+          with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().create(policy_config(c, id)); });
+      policy = co_await wait_for(f, std::move(asked));
+    } else if (of == part::reference_job) {
+      auto asked = with_core(
+          core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().create_reference(reference_config(c, id)); });
+      reference = co_await wait_for(f, std::move(asked));
+    } else {
+      if (policy_name.empty()) co_await name_policy(f);
+      auto asked =
+          with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().create(rollout_config(c, id)); });
+      static_cast<void>(co_await wait_for(f, std::move(asked)));
+    }
+    co_return machine.on_created(of);
+  }
+
+  task<completed> name_policy(flow& f) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.account(); });
+    const std::string account = co_await wait_for(f, std::move(asked));
+    policy_name = "accounts/" + account + "/rlorTrainerJobs/" + machine.state()[part::policy_job].id;
+    co_return completed{};
+  }
+
+  task<lifecycle_actions> revive(flow& f, part of, std::string id) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().resume(id); });
+    static_cast<void>(co_await wait_for(f, std::move(asked)));
+    was_revived[static_cast<std::size_t>(of)] = true;
+    co_return machine.on_ready(of);
+  }
+
+  task<lifecycle_actions> wait_for_job(flow& f, part of, std::string id) {
+    auto how = with_core(core, [&](lifecycle_core& c) { return c.options.job_wait; });
+    if (was_revived[static_cast<std::size_t>(of)] && how.settle_seconds == 0) how.settle_seconds = 30;
+    if (of == part::policy_job) {
+      if (!policy) {
+        auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().attach_policy(id); });
+        policy = co_await wait_for(f, std::move(asked));
+      }
+      auto asked = with_core(
+          core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().wait(*policy, how, c.options.on_progress); });
+      policy = co_await wait_for(f, std::move(asked));
+    } else {
+      if (!reference) {
+        auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().attach_reference(id); });
+        reference = co_await wait_for(f, std::move(asked));
+      }
+      auto asked = with_core(core, [&](lifecycle_core& c) {
+        return c.platform.trainer_jobs().wait(*reference, how, c.options.on_progress);
+      });
+      reference = co_await wait_for(f, std::move(asked));
+    }
+    co_return machine.on_ready(of);
+  }
+
+  task<lifecycle_actions> wait_for_deployment(flow& f, std::string id) {
+    auto asked = with_core(core, [&](lifecycle_core& c) {
+      return c.platform.deployments().wait(id, c.options.deployment_wait, c.options.on_progress);
+    });
+    static_cast<void>(co_await wait_for(f, std::move(asked)));
+    const bool attaches = with_core(core, [&](lifecycle_core& c) {
+      return !machine.state()[part::deployment].ours && c.plan.bucket == hot_load_bucket::of_trainer;
+    });
+    if (attaches) {  // one that was there before may have had another trainer
+      if (policy_name.empty()) co_await name_policy(f);
+      auto linked = with_core(core, [&](lifecycle_core& c) {
+        return c.platform.deployments().attach_trainer(id, policy_name, c.options.deployment_wait,
+                                                       c.options.on_progress);
+      });
+      static_cast<void>(co_await wait_for(f, std::move(linked)));
+    }
+    co_return machine.on_ready(part::deployment);
+  }
+
+  task<lifecycle_actions> connect_trainer(flow& f) {
+    auto making = with_core(core, [&](lifecycle_core& c) {
+      training_client_options model = c.plan.model;
+      model.base_model = c.plan.base_model;
+      model.lora_rank = c.plan.lora_rank;
+      c.service = policy->service(c.options.trainer);
+      return c.service->create_training_client(model);
+    });
+    training_client made = co_await wait_for(f, std::move(making));
+    if (const std::string state = machine.state().state; !state.empty()) {
+      auto loading = made.load_state({.path = state});
+      static_cast<void>(co_await wait_for(f, std::move(loading)));
+    }
+    const std::string model = made.model_id();
+    with_core(core, [&](lifecycle_core& c) { c.parts.trainer = std::move(made); });
+    co_return machine.on_connected(part::policy_job, model);
+  }
+
+  task<lifecycle_actions> connect_reference(flow& f) {
+    auto making = with_core(core, [&](lifecycle_core& c) { return reference->reference_client(c.options.trainer); });
+    reference_client made = co_await wait_for(f, std::move(making));
+    with_core(core, [&](lifecycle_core& c) { c.parts.frozen = std::move(made); });
+    co_return machine.on_connected(part::reference_job, "");
+  }
+
+  // What the deployment holds, of what the journal says that it may hold.
+  task<lifecycle_actions> inspect(flow& f, std::string id) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().hot_load_state(id); });
+    const hot_load_status status = co_await wait_for(f, std::move(asked));
+    const std::string coming = machine.state().loading.name, there = machine.state().loaded.name;
+    if (!coming.empty()) {
+      const replicas_seen seen = seen_in(status, coming);
+      if (seen.holds == coming) co_return machine.on_inspected(coming);
+      if (seen.loading == coming) {
+        auto waiting = with_core(core, [&](lifecycle_core& c) {
+          return c.platform.deployments().wait_hot_load(id, coming, c.options.hot_load_wait, c.options.on_progress);
+        });
+        bool came = true;
+        try {
+          static_cast<void>(co_await wait_for(f, std::move(waiting)));
+        } catch (const error&) {
+          f.check();  // the call was cancelled
+          came = false;
+        }
+        co_return machine.on_inspected(came ? coming : "");
+      }
+    }
+    co_return machine.on_inspected(!there.empty() && status.all_hold(there) ? there : "");
+  }
+
+  task<lifecycle_actions> remove(flow& f, part of, std::string id) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return removal(c, of, id); });
+    static_cast<void>(co_await wait_for(f, std::move(asked)));
+    co_return machine.on_removed(of);
+  }
+
+  static future<completed> removal(const lifecycle_core& of, part which, const std::string& id) {
+    if (which == part::deployment) return of.platform.deployments().remove(id);
+    return of.platform.trainer_jobs().remove(id);
+  }
+
+  inline trainer_job_config policy_config(const lifecycle_core& of, const std::string& id) const;
+  inline reference_job_config reference_config(const lifecycle_core& of, const std::string& id) const;
+  inline deployment_config rollout_config(const lifecycle_core& of, const std::string& id) const;
+};
+
+inline trainer_job_config opening_steps::policy_config(const lifecycle_core& of, const std::string& id) const {
+  trainer_job_config config;
+  config.base_model = of.plan.base_model;
+  config.training_shape_ref = profiles[0]->training_shape_version;
+  config.lora_rank = of.plan.lora_rank;
+  config.learning_rate = of.plan.learning_rate;
+  config.gradient_accumulation_steps = of.plan.gradient_accumulation_steps;
+  config.display_name = of.plan.display_name;
+  config.job_id = id;
+  if (of.plan.deployment && of.plan.bucket == hot_load_bucket::of_deployment)
+    config.hot_load_deployment_id = machine.state()[part::deployment].id;
+  return config;
+}
+
+inline reference_job_config opening_steps::reference_config(const lifecycle_core& of, const std::string& id) const {
+  reference_job_config config;
+  config.base_model = of.plan.base_model;
+  config.training_shape_ref = profiles[1]->training_shape_version;
+  config.lora_rank = of.plan.lora_rank;
+  config.display_name = of.plan.display_name;
+  config.job_id = id;
+  return config;
+}
+
+inline deployment_config opening_steps::rollout_config(const lifecycle_core& of, const std::string& id) const {
+  deployment_config config;
+  config.deployment_id = id;
+  config.base_model = of.plan.base_model;
+  config.linked_shape = profiles[0]->deployment_shape_version;
+  config.min_replica_count = of.plan.min_replica_count;
+  config.max_replica_count = of.plan.max_replica_count;
+  config.transition = of.plan.transition;
+  if (of.plan.bucket == hot_load_bucket::of_trainer) config.hot_load_trainer_job = policy_name;
+  return config;
+}
+
+}  // namespace detail
+}  // namespace platform
+}  // namespace gradwire::inline v0
