@@ -198,6 +198,7 @@ void run(settings set) {
   if (std::getenv("FIREWORKS_BASE_URL") != nullptr)
     return rl_on_a_shape(platform::client::from_environment(), set, {}).run();
   const auto embedded = loopback::start_platform({.files = set.files, .seed = set.seed});
+  set.journal += ".embedded";            // not that of a run on a hosted platform, which would be lost
   std::filesystem::remove(set.journal);  // of an embedded platform that is not there any more
   rl_on_a_shape(platform::client::connect(embedded.endpoint()), set, set.files).run();
 }

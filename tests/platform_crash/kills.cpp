@@ -129,6 +129,7 @@ BOOST_AUTO_TEST_CASE(the_client_is_killed_at_random_points_of_its_lifecycle) {
       if (status == -1) {
         ::kill(client, SIGKILL);
         status = wait_for(client, 60);
+        BOOST_REQUIRE_MESSAGE(!at_a_line, where << ": it hangs\n" << at.output());
       }
       if (status == 0) {  // it was over before its point
         if (!at_a_line) seconds *= 0.9;
@@ -140,7 +141,9 @@ BOOST_AUTO_TEST_CASE(the_client_is_killed_at_random_points_of_its_lifecycle) {
       ++kills;
     }
     // A process that was not killed has finished; one more finds that there is nothing to do.
-    const int status = wait_for(at.start(), 120);
+    const ::pid_t last = at.start();
+    const int status = wait_for(last, 120);
+    if (status == -1) ::kill(last, SIGKILL), wait_for(last, 60);
     BOOST_TEST(status == 0, where << "\n" << at.output());
     check(at, expected, where);
   }

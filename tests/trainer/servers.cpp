@@ -299,6 +299,21 @@ BOOST_AUTO_TEST_CASE(results_of_a_pass_in_either_encoding_whatever_was_asked_for
   BOOST_TEST(std::isnan(b.trainer.forward_backward(data, server_loss::cross_entropy{}).result().loss));
 }
 
+BOOST_AUTO_TEST_CASE(an_adapter_from_a_state_has_the_alpha_that_is_given) {
+  auto how = quick();
+  how.dialect = "fireworks";
+  for (const auto& [given, sent] :
+       {std::pair<std::optional<double>, const char*>{64, R"("alpha":64)"}, {std::nullopt, R"("alpha":32)"}}) {
+    staged it({{"/weights_info", answer_json(R"({"base_model":"q","is_lora":true,"lora_rank":2})")},
+               {"/create_model", answer_json(R"({"request_id":"r"})")},
+               {"/load_weights", answer_json(R"({"request_id":"r"})")},
+               {"/retrieve_future", answer_json(R"({"model_id":"m"})")}});
+    auto service = it.connect(how);
+    service.create_training_client_from_state({.path = "tinker://a/weights/b", .lora_alpha = given}).result();
+    BOOST_TEST(it.last_body("/create_model").find(sent) != std::string::npos, it.last_body("/create_model"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(another_optimizer_where_the_server_has_it) {
   staged tinker({{"/client/config", plain_config},
                  {"/create_session", answer_json(R"({"session_id":"0f8fad5b-d9cb-469f-a165-70867728950e"})")},
@@ -312,8 +327,7 @@ BOOST_AUTO_TEST_CASE(another_optimizer_where_the_server_has_it) {
              std::string::npos);
   trainer.optim_step({.learning_rate = 0.5, .beta1 = 0.75, .grad_clip_norm = 2}).result();
   const std::string step = tinker.last_body("/optim_step");
-  const char* expected =
-      R"("optimizer_params":{"type":"dimuon","learning_rate":0.5,"grad_clip_norm":2,"beta1":0.75})";
+  const char* expected = R"("optimizer_params":{"type":"dimuon","learning_rate":0.5,"grad_clip_norm":2,"beta1":0.75})";
   BOOST_TEST(step.find(expected) != std::string::npos, step);
   BOOST_TEST(step.find("adam_params") == std::string::npos);
   must_fail(errc::config, {"weight_decay is AdamW's", "dimuon"},

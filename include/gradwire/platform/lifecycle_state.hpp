@@ -91,14 +91,15 @@ struct lifecycle_state {
   std::string plan{};                     // what it was started with
   std::array<std::string, 3> versions{};  // of the training shapes, by part
   std::array<part_record, 3> parts{};
-  std::string model{};                  // of the training client that was made last
-  std::optional<std::string> saving{};  // a save whose end is not known: the trainer may have made it
-  snapshot_record saved{};              // by the model that is there now
-  snapshot_record loading{};            // whose end is not known
-  snapshot_record loaded{};             // what the deployment serves
-  std::string state{};                  // to go on from
-  std::int64_t step = 0;                // steps done in that state
-  std::string promoting{};              // a promotion whose end is not known
+  std::string model{};                   // of the training client that was made last
+  std::optional<std::string> saving{};   // a save whose end is not known: the trainer may have made it
+  snapshot_record saved{};               // by the model that is there now
+  snapshot_record loading{};             // whose end is not known
+  snapshot_record loaded{};              // what the deployment serves
+  std::string state{};                   // to go on from
+  std::int64_t step = 0;                 // steps done in that state
+  std::string promoting{};               // the last promotion, while its end is not known, and …
+  std::vector<std::string> unsettled{};  // … all models of such promotions
   std::vector<std::string> promoted{};
   bool closing = false;
   bool closed = false;

@@ -59,7 +59,8 @@ struct from_state_options {
   std::string path{};                  // what save_state() gave
   bool with_optimizer = true;          // go on with the optimizer's state too
   std::string weights_access_token{};  // for a state of another account
-  std::string optimizer = "adamw";     // what the state's model was made with
+  std::string optimizer = "adamw";     // what the state's model was made with, and …
+  std::optional<double> lora_alpha{};  // … its alpha, where the server takes it: a state does not tell it
 };
 
 struct reference_options {

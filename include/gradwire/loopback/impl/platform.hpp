@@ -126,8 +126,8 @@ GRADWIRE_DECL std::vector<std::string> platform::models() const {
 
 GRADWIRE_DECL std::vector<std::string> platform::hot_loads(const std::string& deployment) const {
   return state_->ask([&] {
-    const auto found = state_->it.deployments.find(deployment);
-    return found == state_->it.deployments.end() ? std::vector<std::string>{} : found->second.hot_loads;
+    const auto found = state_->it.hot_loads.find(deployment);
+    return found == state_->it.hot_loads.end() ? std::vector<std::string>{} : found->second;
   });
 }
 

@@ -100,7 +100,7 @@ inline http_response begin_hot_load(world& it, call& request) {
     previous = how.previous_snapshot_identity;
   }
   it.count(tally::hot_loads);
-  one.hot_loads.push_back(given.identity);
+  it.hot_loads[one.id].push_back(given.identity);
   one.load.target = given.identity;
   one.load.stage = "loading";
   one.load.error.clear();

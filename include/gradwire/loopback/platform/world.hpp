@@ -61,7 +61,6 @@ struct deployment_record {
   replica_load load{};
   std::uint64_t pod = 0;                      // counts up with each new one
   std::shared_ptr<served_weights> weights{};  // of the pod
-  std::vector<std::string> hot_loads{};       // begun, in order
 };
 
 struct promoted_model {
@@ -114,6 +113,8 @@ class world {
   http_server* http = nullptr;
   std::map<std::string, job_record> jobs;
   std::map<std::string, deployment_record> deployments;
+  std::map<std::string, std::vector<std::string>>
+      hot_loads{};  // begun, in order, by deployment, also by one that is gone
   std::map<std::string, promoted_model> models;
   std::map<std::string, operation_record> operations;
   std::map<std::string, frozen_model> bases;  // weights of base models, by name

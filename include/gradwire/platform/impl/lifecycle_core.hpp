@@ -47,7 +47,11 @@ class lifecycle_core : public std::enable_shared_from_this<lifecycle_core> {
   bool is_publishing = false;
 
   void tell(const std::string& what, const std::string& state, const std::string& detail = "") const {
-    if (options.on_progress) options.on_progress({.what = what, .state = state, .detail = detail});
+    try {
+      if (options.on_progress) options.on_progress({.what = what, .state = state, .detail = detail});
+    } catch (...) {  // what the user's callback throws does not stop the run
+      v0::detail::report_lost_error(std::current_exception());
+    }
   }
 
   void must_be_open(const char* call) const {

@@ -2,6 +2,7 @@
 // How a lifecycle's weights go into its deployment, and how a checkpoint becomes a model.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include <gradwire/platform/impl/lifecycle_core.hpp>
 #include <gradwire/platform/lifecycle_publishing.hpp>
+#include <gradwire/wire/platform_path.hpp>
 
 namespace gradwire::inline v0 {
 namespace platform {
@@ -42,7 +44,9 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
         const auto then = [&](publishing_actions more) {
           for (auto& each : more) next.push_back(std::move(each));
         };
-        then(machine->begin());
+        // The machine looks at the core's chain: it is asked only while the core is there.
+        const auto told = [&](auto&& call) { with_core(weak, [&](lifecycle_core&) { then(call(*machine)); }); };
+        told([](lifecycle_publishing& m) { return m.begin(); });
         while (!next.empty()) {
           const publishing_action action = std::move(next.front());
           next.pop_front();
@@ -63,7 +67,7 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
                   return c.parts.trainer.save_weights_for_sampler({.name = action.name, .type = action.type});
                 });
                 const saved_weights saved = co_await detail::wait_for(f, std::move(asked));
-                then(machine->on_saved(saved.path));
+                told([&](lifecycle_publishing& m) { return m.on_saved(saved.path); });
                 break;
               }
               case kind::look: {
@@ -71,14 +75,14 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
                   return c.platform.deployments().hot_load_state(c.parts.deployment);
                 });
                 const hot_load_status status = co_await detail::wait_for(f, std::move(asked));
-                then(machine->on_status(detail::seen_in(status, machine->identity())));
+                told([&](lifecycle_publishing& m) { return m.on_status(detail::seen_in(status, m.identity())); });
                 break;
               }
               case kind::pause: {
                 const double seconds =
                     with_core(weak, [](lifecycle_core& c) { return c.options.hot_load_wait.poll_seconds; });
                 co_await detail::sleep(f, seconds);
-                then(machine->on_pause());
+                told([](lifecycle_publishing& m) { return m.on_pause(); });
                 break;
               }
               case kind::load: {
@@ -89,7 +93,7 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
                   return c.platform.deployments().hot_load(c.parts.deployment, how);
                 });
                 static_cast<void>(co_await detail::wait_for(f, std::move(asked)));
-                then(machine->on_accepted());
+                told([](lifecycle_publishing& m) { return m.on_accepted(); });
                 break;
               }
               case kind::await: {
@@ -98,7 +102,7 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
                                                                 c.options.hot_load_wait, c.options.on_progress);
                 });
                 static_cast<void>(co_await detail::wait_for(f, std::move(asked)));
-                then(machine->on_loaded());
+                told([](lifecycle_publishing& m) { return m.on_loaded(); });
                 break;
               }
               default: {
@@ -106,7 +110,7 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
                   return c.platform.deployments().warm_up(c.parts.deployment, c.options.warm_up, c.options.on_progress);
                 });
                 static_cast<void>(co_await detail::wait_for(f, std::move(asked)));
-                then(machine->on_warm());
+                told([](lifecycle_publishing& m) { return m.on_warm(); });
               }
             }
           } catch (...) {
@@ -114,7 +118,9 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
           }
           if (failure) {
             f.check();  // cancelled: what is begun stays in the journal
-            then(machine->on_failed(action.what, failure, detail::may_be_done(failure)));
+            told([&](lifecycle_publishing& m) {
+              return m.on_failed(action.what, failure, detail::may_be_done(failure));
+            });
           }
         }
         with_core(weak, [](lifecycle_core& c) { c.replicas_known = true; });
@@ -132,56 +138,60 @@ GRADWIRE_DECL future<model_record> lifecycle::promote(const promote_plan& plan) 
   using detail::lifecycle_core;
   using detail::with_core;
   const std::weak_ptr<lifecycle_core> weak = core_;
-  return detail::run_on<model_record>(core_->platform, [weak, plan](detail::flow& f) -> detail::task<model_record> {
-    const bool was_asked = with_core(weak, [&](lifecycle_core& c) {
-      c.must_be_open("promote()");
-      return c.journal.state().promoting == plan.output_model;
-    });
-    if (was_asked) {
-      auto naming = with_core(weak, [](lifecycle_core& c) { return c.platform.account(); });
-      const std::string account = co_await detail::wait_for(f, std::move(naming));
-      const bool is_whole = plan.output_model.find('/') != std::string::npos;
-      const std::string name = is_whole ? plan.output_model : "accounts/" + account + "/models/" + plan.output_model;
-      auto looking = with_core(weak, [&](lifecycle_core& c) { return c.platform.checkpoints().find_model(name); });
-      const std::optional<model_record> there = co_await detail::wait_for(f, std::move(looking));
-      if (there) {
-        with_core(weak, [&](lifecycle_core& c) {
-          c.journal.write({.what = lifecycle_fact::promoted, .id = plan.output_model});
+  const std::string model(wire::platform::last_segment(plan.output_model));  // however it was named
+  return detail::run_on<model_record>(
+      core_->platform, [weak, plan, model](detail::flow& f) -> detail::task<model_record> {
+        const bool was_asked = with_core(weak, [&](lifecycle_core& c) {
+          c.must_be_open("promote()");
+          const auto& unsettled = c.journal.state().unsettled;
+          return std::find(unsettled.begin(), unsettled.end(), model) != unsettled.end();
         });
-        co_return *there;
-      }
-      if (!plan.again)
-        throw error(errc::outcome_unknown,
-                    "promote(): the model " + plan.output_model +
-                        " was asked for before, its answer is not known, and it is not there, or not yet. Look again "
-                        "later, or promote with .again = true when it is certain that nothing runs any more",
-                    {.operation = "promote", .value = plan.output_model});
-    }
-    auto asked = with_core(weak, [&](lifecycle_core& c) {
-      c.journal.write({.what = lifecycle_fact::promoting, .id = plan.output_model, .path = plan.checkpoint});
-      promote_options how;
-      how.checkpoint = plan.checkpoint;
-      how.output_model = plan.output_model;
-      how.base_model = c.plan.base_model;
-      how.job_id = c.parts.policy.id();
-      return c.platform.checkpoints().promote(how, {}, c.options.on_progress);
-    });
-    std::exception_ptr failure;
-    std::optional<model_record> made;
-    try {
-      made = co_await detail::wait_for(f, std::move(asked));
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    with_core(weak, [&](lifecycle_core& c) {
-      if (!failure)
-        c.journal.write({.what = lifecycle_fact::promoted, .id = plan.output_model});
-      else if (!detail::may_be_done(failure))
-        c.journal.write({.what = lifecycle_fact::refused, .id = plan.output_model});
-    });
-    if (failure) std::rethrow_exception(failure);
-    co_return *made;
-  });
+        if (was_asked) {
+          auto naming = with_core(weak, [](lifecycle_core& c) { return c.platform.account(); });
+          const std::string account = co_await detail::wait_for(f, std::move(naming));
+          const bool is_whole = plan.output_model.find('/') != std::string::npos;
+          const std::string name =
+              is_whole ? plan.output_model : "accounts/" + account + "/models/" + plan.output_model;
+          auto looking = with_core(weak, [&](lifecycle_core& c) { return c.platform.checkpoints().find_model(name); });
+          const std::optional<model_record> there = co_await detail::wait_for(f, std::move(looking));
+          if (there) {
+            with_core(weak,
+                      [&](lifecycle_core& c) { c.journal.write({.what = lifecycle_fact::promoted, .id = model}); });
+            co_return *there;
+          }
+          if (!plan.again)
+            throw error(
+                errc::outcome_unknown,
+                "promote(): the model " + plan.output_model +
+                    " was asked for before, its answer is not known, and it is not there, or not yet. Look again "
+                    "later, or promote with .again = true when it is certain that nothing runs any more",
+                {.operation = "promote", .value = plan.output_model});
+        }
+        auto asked = with_core(weak, [&](lifecycle_core& c) {
+          c.journal.write({.what = lifecycle_fact::promoting, .id = model, .path = plan.checkpoint});
+          promote_options how;
+          how.checkpoint = plan.checkpoint;
+          how.output_model = plan.output_model;
+          how.base_model = c.plan.base_model;
+          how.job_id = c.parts.policy.id();
+          return c.platform.checkpoints().promote(how, {}, c.options.on_progress);
+        });
+        std::exception_ptr failure;
+        std::optional<model_record> made;
+        try {
+          made = co_await detail::wait_for(f, std::move(asked));
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        with_core(weak, [&](lifecycle_core& c) {
+          if (!failure)
+            c.journal.write({.what = lifecycle_fact::promoted, .id = model});
+          else if (!detail::may_be_done(failure))
+            c.journal.write({.what = lifecycle_fact::refused, .id = model});
+        });
+        if (failure) std::rethrow_exception(failure);
+        co_return *made;
+      });
 }
 
 }  // namespace platform

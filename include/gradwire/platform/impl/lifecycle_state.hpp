@@ -47,7 +47,7 @@ GRADWIRE_DECL void lifecycle_state::apply(const lifecycle_event& event) {
       break;
     case lifecycle_fact::refused:
       about.is = presence::none;
-      if (!event.of) promoting.clear();
+      if (!event.of) promoting.clear(), std::erase(unsettled, event.id);
       break;
     case lifecycle_fact::attached:
       about = {event.id, presence::there, false, about.times};
@@ -81,9 +81,11 @@ GRADWIRE_DECL void lifecycle_state::apply(const lifecycle_event& event) {
       break;
     case lifecycle_fact::promoting:
       promoting = event.id;
+      if (std::find(unsettled.begin(), unsettled.end(), event.id) == unsettled.end()) unsettled.push_back(event.id);
       break;
     case lifecycle_fact::promoted:
       promoting.clear();
+      std::erase(unsettled, event.id);
       promoted.push_back(event.id);
       break;
     case lifecycle_fact::closing:

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include <gradwire/trainer/impl/sampling_reply.hpp>
+#include <gradwire/trainer/impl/session_start.hpp>
 #include <gradwire/trainer/sampling_client.hpp>
 #include <gradwire/trainer/session.hpp>
 #include <gradwire/wire/json_codec.hpp>

@@ -216,6 +216,9 @@ void create_from_state(const std::shared_ptr<service_call<T>>& call, const train
     });
   };
   if (!call->of->dialect().create_via_load) return in_two_steps();
+  if (options.lora_alpha)
+    throw error(errc::config, "this server (" + std::string(call->of->dialect().name) +
+                                  ") takes the alpha that the state was saved with; leave lora_alpha out");
   wire::load_weights_request body;
   body.session_id = call->of->id();
   body.model_seq_id = call->of->take_model_number();

@@ -64,6 +64,7 @@ GRADWIRE_DECL future<training_client> service_client::create_training_client_fro
       as_saved.train_mlp = info.train_mlp.value_or(true);
       as_saved.train_attn = info.train_attn.value_or(true);
       as_saved.optimizer = options.optimizer;
+      as_saved.lora_alpha = options.lora_alpha;
       detail::create_from_state(call, as_saved, options, [call, as_saved](std::shared_ptr<detail::model> made) {
         call->finish([&](const detail::session_owner& owner) {
           return training_client(std::make_shared<detail::training_core>(owner, made, as_saved, false));
