@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run of two processes, trainer and training loop, of which now the one and now the other is killed at any moment, up
 // to five times; and the loop alone at every point of its journal (C07). 30 runs, 300 with GRADWIRE_LONG=1.
-#include <poll.h>
-#include <sys/syscall.h>
-
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -23,18 +20,6 @@ role_settings client_settings(const kept_trainer& trainer, const run_folder& at)
           {"JOURNAL", (at.path / "journal.jsonl").string()},
           {"BATCHES", std::to_string(settings.batches)},
           {"SAVE_EVERY", std::to_string(settings.save_every)}};
-}
-
-// Waits for a process that was started here; its wait status, or -1 when the time was over first.
-int wait_for(::pid_t process, double seconds) {
-  const int handle = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
-  ::pollfd ended{handle, POLLIN, 0};
-  const int there = ::poll(&ended, 1, seconds < 0 ? -1 : static_cast<int>(1000 * seconds));
-  ::close(handle);
-  if (there <= 0) return -1;
-  int status = 0;
-  ::waitpid(process, &status, 0);
-  return status;
 }
 
 struct reference {

@@ -26,15 +26,20 @@ bool strace_works(const std::filesystem::path& folder) {
   return status == 0;
 }
 
+// A line of strace's without the thread's id, which it fills up to five places.
+std::string without_id(const std::string& line) {
+  const auto from = line.find_first_not_of(' ', line.find(' '));
+  return from == line.npos ? "" : line.substr(from);
+}
+
 // strace writes on for a moment after the process that it follows has ended; its last words are "PID +++ killed …".
 std::string whole_trace(const std::filesystem::path& trace, ::pid_t process) {
-  const std::string last_words = std::to_string(process) + " +++ ";
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  std::string text;
   while (std::chrono::steady_clock::now() < limit) {
-    text = gradwire::loopback::read_text(trace);
-    const auto at = text.find(last_words);
-    if (at != std::string::npos && text.find('\n', at) != std::string::npos) return text;
+    const std::string text = gradwire::loopback::read_text(trace);
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line) && !lines.eof();)
+      if (std::atol(line.c_str()) == process && without_id(line).starts_with("+++ ")) return text;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   throw std::runtime_error("strace did not tell the end of process " + std::to_string(process));
@@ -71,7 +76,7 @@ BOOST_AUTO_TEST_CASE(synced_before_it_is_renamed_and_the_folder_after_it) {
   std::string line;
   while (std::getline(lines, line)) {
     std::smatch found;
-    const std::string call = line.substr(line.find(' ') + 1);  // after the thread's id
+    const std::string call = without_id(line);
     if (std::regex_search(call, found, write_call)) {
       unsynced.insert(found[1]);
     } else if (std::regex_search(call, found, sync_call)) {

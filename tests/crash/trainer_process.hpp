@@ -5,9 +5,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +57,18 @@ inline ::pid_t start_role(const std::string& role, const role_settings& settings
   ::posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) throw std::runtime_error("cannot start " + words[0]);
   return made;
+}
+
+// Waits for a process that was started here; its wait status, or -1 when the time was over first.
+inline int wait_for(::pid_t process, double seconds) {
+  const int handle = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
+  ::pollfd ended{handle, POLLIN, 0};
+  const int there = ::poll(&ended, 1, seconds < 0 ? -1 : static_cast<int>(1000 * seconds));
+  ::close(handle);
+  if (there <= 0) return -1;
+  int status = 0;
+  ::waitpid(process, &status, 0);
+  return status;
 }
 
 // A trainer that is started again whenever it dies, on the same port and folder, until this goes away.

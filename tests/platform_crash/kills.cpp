@@ -2,9 +2,7 @@
 // The client of a whole lifecycle is killed at 50 random points (500 with GRADWIRE_LONG=1): at a moment, or before,
 // within or after a line of its journal; up to three times in one run. The process that is started in its place finds
 // jobs, deployment and snapshots again, comes to the same last loss as a run that was not disturbed, and leaves nothing.
-#include <poll.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,18 +25,6 @@
 using namespace gradwire;
 
 namespace {
-
-// Waits for a process that was started here; its wait status, or -1 when the time was over first.
-int wait_for(::pid_t process, double seconds) {
-  const int handle = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
-  ::pollfd ended{handle, POLLIN, 0};
-  const int there = ::poll(&ended, 1, static_cast<int>(1000 * seconds));
-  ::close(handle);
-  if (there <= 0) return -1;
-  int status = 0;
-  ::waitpid(process, &status, 0);
-  return status;
-}
 
 struct one_run {
   temporary_folder folder{folder_in_memory()};

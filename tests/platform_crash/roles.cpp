@@ -4,59 +4,20 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cmath>
-#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <mutex>
 #include <string>
 
 #include <gradwire/platform/lifecycle.hpp>
 #include <gradwire/platform/training_loop.hpp>
 #include <gradwire/trainer.hpp>
 
+#include "../support/crash_points.hpp"
+
 using namespace gradwire;
 
 namespace {
-
-std::string setting(const char* name) {
-  const char* text = std::getenv((std::string("GRADWIRE_TEST_") + name).c_str());
-  return text ? text : "";
-}
-
-struct crash_at {
-  std::string point{};
-  long left = 0;
-
-  crash_at() {
-    const std::string all = setting("CRASH_AT");
-    const auto colon = all.find(':');
-    if (colon == all.npos) return;
-    point = all.substr(0, colon);
-    left = std::atol(all.c_str() + colon + 1);
-  }
-  bool is_here(std::string_view name) { return name == point && --left == 0; }
-};
-crash_at& wanted() {
-  static crash_at at;
-  return at;
-}
-
-[[noreturn]] void die() {
-  ::kill(::getpid(), SIGKILL);
-  ::_exit(1);  // not reached
-}
-
-::ssize_t deadly_journal(int file, const void* data, std::size_t bytes) {
-  if (wanted().is_here("journal")) die();
-  if (wanted().is_here("journal-half")) {
-    (void)!::write(file, data, bytes / 2);
-    die();
-  }
-  const ::ssize_t written = ::write(file, data, bytes);
-  if (wanted().is_here("journaled")) die();
-  return written;
-}
 
 auto batch_of(std::int64_t number) {
   std::vector<int> first, second;
