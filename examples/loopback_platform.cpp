@@ -48,7 +48,7 @@ void print_faults() {
 
 int run(int argc, char** argv) {
   loopback::platform_options start;
-  std::string token_file, inference_file, folder, catalogue;
+  std::string token_file, inference_file, folder, requests, catalogue;
   std::vector<std::string> faults;
   double delay = -1;
   options::options_description known("loopback_platform, the platform embedded in gradwire");
@@ -61,6 +61,7 @@ int run(int argc, char** argv) {
   add("account", options::value(&start.account), "the key's account (acme)");
   add("superuser", options::bool_switch(&start.superuser), "the key may skip validations");
   add("folder", options::value(&folder), "for checkpoints and models; without it a temporary one");
+  add("requests", options::value(&requests), "file that gets a line of JSON for each request, without the key");
   add("model", options::value(&start.model), "what every base model really is: gradwire/tiny, or a Qwen3 folder");
   add("seed", options::value(&start.seed), "of its weights");
   add("threads", options::value(&start.threads), "of each trainer and deployment; without it as many as there are");
@@ -76,14 +77,19 @@ int run(int argc, char** argv) {
   add("list-faults", "print the faults that there are");
   add("debug", options::bool_switch(&start.debug), "the trainers tell what was executed");
   options::variables_map given;
-  options::store(options::parse_command_line(argc, argv, known), given);
-  options::notify(given);
+  try {
+    options::store(options::command_line_parser(argc, argv).options(known).positional({}).run(), given);
+    options::notify(given);
+  } catch (const options::error& wrong) {
+    return std::cerr << wrong.what() << '\n' << known, 2;
+  }
   if (given.count("help") > 0) return std::cout << known, 0;
   if (given.count("print-catalogue") > 0) return std::cout << loopback::training_shapes_json, 0;
   if (given.count("list-faults") > 0) return print_faults(), 0;
   if (!token_file.empty()) start.token = read_token(token_file);
   if (!inference_file.empty()) start.inference_token = read_token(inference_file);
   start.files = folder;
+  start.requests = requests;
   start.catalogue = catalogue;
   for (const std::string& each : faults) start.faults.push_back(parse_fault(each));
   if (delay >= 0) start.delays.job_creating = start.delays.deployment_creating = start.delays.promotion = delay;

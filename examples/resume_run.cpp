@@ -67,7 +67,7 @@ void run(const settings& set) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
+int main(int argc, char** argv) {
   namespace options = boost::program_options;
   settings set;
   options::options_description known("resume_run: a run that may be killed at any moment and started again");
@@ -78,15 +78,19 @@ int main(int argc, char** argv) try {
   add("batches", options::value(&set.batches)->default_value(set.batches), "of the whole run");
   add("seed", options::value(&set.seed)->default_value(set.seed), "of the batches");
   add("url", options::value(&set.url), "another trainer");
-  options::variables_map given;
-  options::store(options::parse_command_line(argc, argv, known), given);
-  options::notify(given);
-  if (given.count("help")) {
-    std::cout << known;
-    return 0;
+  try {
+    options::variables_map given;
+    options::store(options::command_line_parser(argc, argv).options(known).positional({}).run(), given);
+    options::notify(given);
+    if (given.count("help")) return std::cout << known, 0;
+  } catch (const options::error& wrong) {
+    std::cerr << wrong.what() << '\n' << known;
+    return 2;
   }
-  run(set);
-} catch (const std::exception& failed) {
-  std::cerr << failed.what() << '\n';
-  return 1;
+  try {
+    run(set);
+  } catch (const std::exception& failed) {
+    std::cerr << failed.what() << '\n';
+    return 1;
+  }
 }

@@ -6,54 +6,36 @@
 //   rl_on_a_shape                                                            # on the embedded platform, in this process
 //   FIREWORKS_BASE_URL=https://api.fireworks.ai FIREWORKS_API_KEY=fw_… rl_on_a_shape           # the same, hosted
 //
-// Kill it at any moment and start it again with the same words: the journal knows what there is, and the run goes on
-// from its last saved state. (That of the embedded platform ends with this process, so there it begins anew, unless
-// FIREWORKS_BASE_URL names a loopback_platform.) A hosted run is billed until its last line, or until `--close`.
+// Stop it (Ctrl-C) or kill it at any moment and start it again with the same words: the journal knows what there is, and
+// the run goes on from its last saved state. (That of the embedded platform ends with this process, so there it begins
+// anew, unless FIREWORKS_BASE_URL names a loopback_platform.) A hosted run is billed until its last line, or until
+// `--close`.
 //
 // The task has a reward that can be verified and that a fresh model can climb: answer an addition in digits. Prompts are
 // token ids, one a byte, as the embedded model reads them; another model's tokenizer goes into encode().
 #include <gradwire/loopback/platform.hpp>
-#include <gradwire/loss/grpo.hpp>
 #include <gradwire/platform.hpp>
 #include <gradwire/platform/lifecycle.hpp>
 #include <gradwire/platform/training_loop.hpp>
 
-#include <boost/program_options.hpp>
-
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <optional>
 #include <random>
 
 #include "support/arithmetic.hpp"
+#include "support/rl_settings.hpp"
+#include "support/stop_signal.hpp"
 
 using namespace gradwire;
 using namespace gradwire::fields;
 using arithmetic::question;
 
 namespace {
-
-struct settings {
-  std::string training_shape = "accounts/fireworks/trainingShapes/qwen3-8b-128k-h200";
-  std::string reference_shape = "accounts/fireworks/trainingShapes/qwen3-8b-128k-h200-forward-only";
-  std::string base_model = "accounts/fireworks/models/qwen3-8b";
-  int lora_rank = 0;  // 0: every parameter; an adapter is always loaded as a base
-  std::string journal = "runs/rl_on_a_shape/lifecycle.jsonl";
-  std::string files;  // of the embedded platform; "": a temporary folder
-  std::uint64_t seed = 1;
-
-  int steps = 40;                       // of the optimizer
-  int gradient_accumulation_steps = 2;  // forward_backward calls for each
-  int prompts = 8;                      // a call
-  int group_size = 8;                   // samples a prompt
-  int hot_load_every = 4;               // steps
-  int save_every = 10;                  // steps between two states to go on from
-  double learning_rate = 1e-3;
-  grpo loss{.clip = offset{0.2}, .beta = 0.01};
-  bool only_close = false;
-};
 
 constexpr int longest_answer = 4;  // tokens
 
@@ -72,6 +54,15 @@ auto rollout_datum(const question& q, const platform::completion& answer, double
                advantage = own_advantage};
 }
 
+// Says what is waited for, which on a hosted platform can take long.
+platform::progress_handler tell_states() {
+  return [told = std::map<std::string, std::string>()](const platform::wait_progress& now) mutable {
+    if (now.polls == 0 || !(now.what.starts_with("trainer job") || now.what.starts_with("deployment"))) return;
+    if (std::exchange(told[now.what], now.state) != now.state)
+      std::printf("%s: %s\n", now.what.c_str(), now.state.c_str());
+  };
+}
+
 // What a snapshot takes on the embedded platform's disk; 0 where that is not here.
 std::uintmax_t bytes_of(const std::filesystem::path& files, const std::string& identity) {
   std::uintmax_t bytes = 0;
@@ -84,11 +75,21 @@ std::uintmax_t bytes_of(const std::filesystem::path& files, const std::string& i
 
 class rl_on_a_shape {
  public:
-  rl_on_a_shape(const platform::client& fireworks, const settings& chosen, std::filesystem::path files)
+  rl_on_a_shape(const platform::client& fireworks, const rl_settings& chosen, std::filesystem::path files)
       : set_(chosen), files_(std::move(files)), questions_(set_.seed), run_(fireworks, plan(), options()) {}
 
-  void run() {
-    if (const auto was = run_.state(); was.closing || set_.only_close) return close();
+  bool leaves_something() const {
+    const auto now = run_.state();
+    return std::any_of(std::begin(platform::all_parts), std::end(platform::all_parts),
+                       [&](platform::part each) { return now.owes(each); });
+  }
+
+  // False: it was stopped.
+  bool run() {
+    const auto was = run_.state();
+    if (was.closed && !set_.only_close)
+      throw error(errc::config, "the run of " + set_.journal + " is over; for another one name another --journal");
+    if (was.closing || set_.only_close) return close(), true;
     made_ = run_.open().result();
     std::printf("%s: %s, context %lld\n", made_.resumed ? "goes on" : "begins",
                 made_.profile->training_shape_version.name().c_str(),
@@ -96,8 +97,9 @@ class rl_on_a_shape {
     std::printf("policy job %s, reference job %s, deployment %s\n", made_.policy.id().c_str(),
                 made_.reference.id().c_str(), made_.deployment.c_str());
     if (made_.serves != made_.step) publish(made_.step);
-    train();
+    if (!train()) return false;
     close();
+    return true;
   }
 
  private:
@@ -110,7 +112,14 @@ class rl_on_a_shape {
             .gradient_accumulation_steps = set_.gradient_accumulation_steps,
             .display_name = "rl-on-a-shape"};
   }
-  platform::lifecycle_options options() const { return {.journal = set_.journal}; }
+  platform::lifecycle_options options() const {
+    platform::lifecycle_options chosen;
+    chosen.journal = set_.journal;
+    chosen.trainer.on_event = bar_.handler();
+    chosen.hot_load_wait.poll_seconds = 1;  // nothing else can be done meanwhile
+    chosen.on_progress = tell_states();
+    return chosen;
+  }
 
   // Groups of the deployment's samples, with advantages from the group: (reward - mean) / (deviation + 1e-6).
   auto roll_out(std::int64_t step, int part, double& reward_sum) {
@@ -143,13 +152,14 @@ class rl_on_a_shape {
     return batch(groups);
   }
 
-  void train() {
+  bool train() {
     platform::training_loop loop(made_.trainer,
                                  {.gradient_accumulation_steps = set_.gradient_accumulation_steps,
                                   .optim = {.learning_rate = set_.learning_rate, .eps = 1e-8, .grad_clip_norm = 1}},
                                  made_.step);
-    progress bar("GRPO", set_.steps);
+    bar_.start("GRPO", set_.steps);
     while (loop.steps() < set_.steps) {
+      if (stop_signal::was_asked) return stop(loop.steps()), false;
       const std::int64_t step = loop.steps() + 1;
       double reward_sum = 0, loss = 0, kl = 0;
       std::size_t tokens = 0;
@@ -163,22 +173,36 @@ class rl_on_a_shape {
         tokens += done.tokens;
         if (fed.optim) fed.optim->result();
       }
-      bar.show(static_cast<int>(step),
-               {{"loss", loss}, {"reward", reward_sum / set_.prompts / set_.gradient_accumulation_steps}, {"KL", kl}},
-               tokens);
+      bar_.show(static_cast<int>(step),
+                {{"loss", loss}, {"reward", reward_sum / set_.prompts / set_.gradient_accumulation_steps}, {"KL", kl}},
+                tokens);
       if (step % set_.hot_load_every == 0 || step == set_.steps) publish(step);
       if (step % set_.save_every == 0) run_.save_state(step).result();
     }
-    bar.end();
+    bar_.end();
+    return true;
   }
 
   void publish(std::int64_t step) {
+    bar_.end();
     const auto made = run_.publish(step).result();
-    std::printf("step %lld: %s %s loaded in %.2f s", static_cast<long long>(step),
-                made.type == checkpoint::delta ? "delta" : "base", made.identity.c_str(), made.elapsed_seconds);
-    if (const auto bytes = bytes_of(files_, made.identity); bytes > 0)
+    const bool is_delta = made.type == checkpoint::delta;
+    std::printf("step %lld: %s %s loaded in %.2f s", static_cast<long long>(step), is_delta ? "delta" : "base",
+                made.identity.c_str(), made.elapsed_seconds);
+    if (const auto bytes = bytes_of(files_, made.identity); bytes > 0) {
       std::printf(", %llu bytes", static_cast<unsigned long long>(bytes));
+      if (is_delta)
+        std::printf(", a base is %.1f times that", static_cast<double>(base_bytes_) / static_cast<double>(bytes));
+      else
+        base_bytes_ = bytes;
+    }
     std::printf("\n");
+  }
+
+  void stop(std::int64_t step) {
+    bar_.end();
+    if (step > made_.step) run_.save_state(step).result();
+    std::printf("stopped after step %lld\n", static_cast<long long>(step));
   }
 
   void close() {
@@ -187,54 +211,59 @@ class rl_on_a_shape {
     std::printf("closed: nothing of the run is left\n");
   }
 
-  const settings set_;
+  const rl_settings set_;
   const std::filesystem::path files_;
   const arithmetic::questions questions_;
+  progress bar_;
   const platform::lifecycle run_;
   platform::lifecycle_parts made_;
+  std::uintmax_t base_bytes_ = 0;
 };
 
-void run(settings set) {
-  if (std::getenv("FIREWORKS_BASE_URL") != nullptr)
-    return rl_on_a_shape(platform::client::from_environment(), set, {}).run();
-  const auto embedded = loopback::start_platform({.files = set.files, .seed = set.seed});
-  set.journal += ".embedded";            // not that of a run on a hosted platform, which would be lost
-  std::filesystem::remove(set.journal);  // of an embedded platform that is not there any more
-  rl_on_a_shape(platform::client::connect(embedded.endpoint()), set, set.files).run();
+// The exit status.
+int run(rl_settings set) {
+  std::optional<loopback::platform> embedded;
+  if (set.platform.empty()) {
+    loopback::platform_options own;
+    own.files = set.files;
+    own.requests = set.requests;
+    own.seed = set.seed;
+    own.delays.job_creating = own.delays.deployment_creating = 0;
+    embedded.emplace(std::move(own));
+    set.journal += ".embedded";            // not that of a run on a hosted platform, which would be lost
+    std::filesystem::remove(set.journal);  // of an embedded platform that is not there any more
+  }
+  const auto connect = [&](platform::client_options how) {
+    return embedded ? platform::client::connect(embedded->endpoint(), std::move(how))
+                    : platform::client::from_environment(std::move(how));
+  };
+  std::printf("platform: %s\n", embedded ? ("embedded, " + embedded->endpoint().url).c_str() : set.platform.c_str());
+  connect({.call_timeout_seconds = 20}).account().result();  // a wrong address is told soon
+  rl_on_a_shape here(connect({}), set, embedded ? embedded->files() : "");
+  int status = 0;
+  try {
+    if (!here.run()) status = 130;
+  } catch (const std::exception& failed) {
+    std::cerr << failed.what() << '\n';
+    status = 1;
+  }
+  if (status != 0 && here.leaves_something())
+    std::cerr << (embedded ? "the embedded platform ends with this process, and all that was made with it\n"
+                           : "what was made is there and billed: the same words go on, with --close it is deleted\n");
+  return status;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  namespace options = boost::program_options;
-  settings set;
-  options::options_description known("rl_on_a_shape: GRPO from a training shape's id to a hot-loaded deployment");
-  auto add = known.add_options();
-  add("help", "print this");
-  add("shape", options::value(&set.training_shape)->default_value(set.training_shape), "of the policy trainer");
-  add("reference-shape", options::value(&set.reference_shape)->default_value(set.reference_shape), "forward-only");
-  add("model", options::value(&set.base_model)->default_value(set.base_model), "base model");
-  add("lora-rank", options::value(&set.lora_rank)->default_value(set.lora_rank), "0: every parameter");
-  add("journal", options::value(&set.journal)->default_value(set.journal), "file that knows what there is");
-  add("files", options::value(&set.files), "folder of the embedded platform");
-  add("seed", options::value(&set.seed)->default_value(set.seed), "of the questions and the sampling");
-  add("steps", options::value(&set.steps)->default_value(set.steps), "of the optimizer");
-  add("gradient-accumulation-steps",
-      options::value(&set.gradient_accumulation_steps)->default_value(set.gradient_accumulation_steps),
-      "forward_backward calls for each");
-  add("hot-load-every", options::value(&set.hot_load_every)->default_value(set.hot_load_every), "steps");
-  add("learning-rate", options::value(&set.learning_rate)->default_value(set.learning_rate), "Adam");
-  add("close", options::bool_switch(&set.only_close), "delete what the journal names, and end");
-  options::variables_map given;
-  options::store(options::parse_command_line(argc, argv, known), given);
-  options::notify(given);
-  if (given.count("help") != 0) {
-    std::cout << known;
-    return 0;
+int main(int argc, char** argv) {
+  rl_settings set;
+  if (const int status = read_command_line(argc, argv, set); status >= 0) return status;
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // also where it goes into a file
+  stop_signal::listen();
+  try {
+    return run(std::move(set));
+  } catch (const std::exception& failed) {
+    std::cerr << failed.what() << '\n';
+    return 1;
   }
-  run(set);
-  return 0;
-} catch (const std::exception& failed) {
-  std::cerr << failed.what() << '\n';
-  return 1;
 }

@@ -5,17 +5,21 @@ snapshots, hot loads, sampling, promotion, the managed client, and the errors on
 Started by tests/conformance/run (FIREWORKS_BASE_URL, FIREWORKS_API_KEY; GRADWIRE_SDK is the version that it must be)."""
 import asyncio
 import importlib.metadata
+import json
 import os
 import re
 import time
+import urllib.request
 import warnings
 
 import torch
 from checks import check, close, run, url
+from recording_proxy import recording
 
 import fireworks.training.sdk as sdk
 from fireworks import Fireworks
 from fireworks.training.sdk import types
+from fireworks.training.sdk._core.lib.comms import _CommsV2ForwardBackwardOutput
 from fireworks.training.sdk.deployment import DEFAULT_CHECKSUM_FORMAT, DEFAULT_DELTA_COMPRESSION
 
 warnings.simplefilter("ignore")
@@ -178,7 +182,7 @@ def trainer_jobs_refused():
 def training_client():
     it.service = sdk.FiretitanServiceClient(base_url=it.policy.base_url, api_key=key)
     it.trainer = it.service.create_training_client(base_model, lora_rank=0)
-    assert it.trainer.comms == "v1" and not it.trainer.supports_rdma_weight_sync
+    assert it.trainer.comms == "v2" and not it.trainer.supports_rdma_weight_sync
 
 
 @check
@@ -190,6 +194,34 @@ def forward_and_built_in_loss():
     assert done.metrics["response_tokens"] == sum((weights_of(d) != 0).sum().item() for d in lessons), done.metrics
     it.trainer.optim_step(types.AdamParams(learning_rate=0.0)).result()  # drops the gradient
     close(torch.cat(logprobs_of(it.trainer)), torch.cat(first), 0, "a step of 0")
+
+
+@check
+def comms_v2():
+    """Offered with the model, and named by the SDK: long columns in the digits of a float, the same results as without."""
+    ids = [i % 200 + 1 for i in range(300)]
+    data = [types.Datum(model_input=types.ModelInput.from_ints(ids[:-1]), loss_fn_inputs={
+        "target_tokens": ids[1:], "weights": torch.arange(1, 300, dtype=torch.float32) / 300})]
+    results = {}
+    with recording(url) as proxy:
+        service = sdk.FiretitanServiceClient(base_url=it.policy.base_url.replace(url, proxy.url), api_key=key)
+        trainer = service.create_training_client(base_model, lora_rank=0)
+        assert trainer.comms == "v2"
+        for trainer._comms in ("v2", "v1"):
+            results[trainer._comms] = [call([*data], "cross_entropy").result() for call in (trainer.forward, trainer.forward_backward)]
+        service.close()
+    sent = [e for e in proxy.exchanges if e.path.endswith(("/api/v1/forward", "/api/v1/forward_backward"))]
+    assert [json.loads(e.body).get("comms") for e in sent] == ["v2", "v2", None, None], [e.body[:80] for e in sent]
+    for e, third in zip(sent, ["0.0033333334,"] * 2 + ["0.0033333334140479565"] * 2):
+        assert third in e.body.decode().replace(" ", ""), e.body[-300:]
+    for one, other in zip(results["v2"], results["v1"]):
+        assert one.metrics == other.metrics, (one.metrics, other.metrics)
+        assert (one.loss_fn_outputs[0]["logprobs"].to_torch() == other.loss_fn_outputs[0]["logprobs"].to_torch()).all()
+    # The SDK asks for results as protobuf; its reader of JSON results takes what the trainer writes of the same one.
+    asked = urllib.request.Request(it.policy.base_url + "/api/v1/retrieve_future", json.dumps(
+        {"request_id": json.loads(sent[0].reply)["request_id"]}).encode(), {"X-API-Key": key, "Content-Type": "application/json"})
+    as_json = _CommsV2ForwardBackwardOutput.model_validate(json.loads(urllib.request.urlopen(asked, timeout=30).read()))
+    close(torch.tensor(as_json.loss_fn_outputs[0]["logprobs"].data), results["v2"][0].loss_fn_outputs[0]["logprobs"].to_torch(), 0, "as JSON")
 
 
 @check

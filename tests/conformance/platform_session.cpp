@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run on a training platform through the public client, call after call: what platform_session.py does with
 // Fireworks' Python SDK.
-//   platform_session JOB DEPLOYMENT MODEL      (ids to be made; platform and key: FIREWORKS_BASE_URL, FIREWORKS_API_KEY)
+//   platform_session JOB DEPLOYMENT MODEL REFERENCE
+//                                              (ids to be made; platform and key: FIREWORKS_BASE_URL, FIREWORKS_API_KEY)
 #include <gradwire/platform.hpp>
 
 #include <cstdio>
@@ -39,7 +40,8 @@ double squares(const Batch& data, ragged_view<const float> logprobs, ragged_view
   return value;
 }
 
-void session(const std::string& job_id, const std::string& deployment_id, const std::string& model_id) {
+void session(const std::string& job_id, const std::string& deployment_id, const std::string& model_id,
+             const std::string& reference_id) {
   const std::string base_model = "accounts/fireworks/models/qwen3-8b";
   const batch supervised{example("2+2=", "four."), example("sky?", "blue, usually.")};
 
@@ -64,6 +66,17 @@ void session(const std::string& job_id, const std::string& deployment_id, const 
       .result();
   deployments.wait(deployment_id, {.poll_seconds = 0.1}).result();
 
+  const auto forward_only =
+      client.resolve_training_profile("accounts/fireworks/trainingShapes/qwen3-8b-128k-h200-forward-only").result();
+  auto reference = jobs.create_reference({.base_model = base_model,
+                                          .training_shape_ref = forward_only.training_shape_version,
+                                          .display_name = "compared",
+                                          .job_id = reference_id})
+                       .result();
+  reference = jobs.wait(reference, {.poll_seconds = 0.1}).result();
+  reference.reference_client().result().forward(supervised).result();
+  jobs.remove(reference_id).result();
+
   auto trainer = job.training_client().result();
   trainer.forward(supervised).result();
   platform::snapshot_chain chain(0);
@@ -71,11 +84,9 @@ void session(const std::string& job_id, const std::string& deployment_id, const 
     trainer.forward_backward(supervised, server_loss::cross_entropy{}).result();
     trainer.forward_backward_custom(supervised, [](const auto& data, auto l, auto g) { return squares(data, l, g); })
         .result();
-    trainer
-        .optim_step({.learning_rate = 0.01,
-                     .grad_clip_norm = 2,
-                     .grad_accumulation_normalization = grad_normalization::num_loss_tokens})
-        .result();
+    optim_step_options step{.learning_rate = 0.01, .grad_clip_norm = 2};
+    if (name == "compared-base") step.grad_accumulation_normalization = grad_normalization::num_loss_tokens;
+    trainer.optim_step(step).result();
     const auto save = chain.begin_save();
     chain.saved(save, name, trainer.save_weights_for_sampler({.name = name, .type = save.type()}).result().path);
     const auto load = chain.begin_load(name);
@@ -104,12 +115,12 @@ void session(const std::string& job_id, const std::string& deployment_id, const 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 4) {
-    std::fprintf(stderr, "usage: platform_session JOB DEPLOYMENT MODEL\n");
+  if (count != 5) {
+    std::fprintf(stderr, "usage: platform_session JOB DEPLOYMENT MODEL REFERENCE\n");
     return 2;
   }
   try {
-    session(arguments[1], arguments[2], arguments[3]);
+    session(arguments[1], arguments[2], arguments[3], arguments[4]);
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "%s\n", problem.what());
     return 1;

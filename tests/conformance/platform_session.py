@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run on a training platform through Fireworks' Python SDK, call after call: what platform_session.cpp does with gradwire.
-platform_session.py JOB DEPLOYMENT MODEL      (ids to be made; platform and key: FIREWORKS_BASE_URL, FIREWORKS_API_KEY)"""
+platform_session.py JOB DEPLOYMENT MODEL REFERENCE  (ids to be made; platform and key: FIREWORKS_BASE_URL, FIREWORKS_API_KEY)"""
 import asyncio
 import os
 import sys
@@ -8,7 +8,7 @@ import sys
 import fireworks.training.sdk as sdk
 from fireworks.training.sdk import types
 
-job_id, deployment_id, model_id = sys.argv[1:]
+job_id, deployment_id, model_id, reference_id = sys.argv[1:]
 url, key = os.environ["FIREWORKS_BASE_URL"], os.environ["FIREWORKS_API_KEY"]
 base_model = "accounts/fireworks/models/qwen3-8b"
 at_once = {"poll_interval_s": 0.1, "timeout_s": 60}
@@ -41,6 +41,14 @@ deployments.create_or_get(sdk.DeploymentConfig.from_training_profile(
     hot_load_trainer_job=endpoint.job_name, for_training=True))
 deployments.wait_for_ready(deployment_id, timeout_s=60, poll_interval_s=0.1)
 
+forward_only = jobs.resolve_training_profile("accounts/fireworks/trainingShapes/qwen3-8b-128k-h200-forward-only")
+reference_endpoint = jobs.create_and_wait(sdk.TrainerJobConfig(
+    base_model=base_model, training_shape_ref=forward_only.training_shape_version, display_name="compared", forward_only=True,
+    requested_job_id=reference_id), **at_once)
+reference = sdk.FiretitanServiceClient(base_url=reference_endpoint.base_url, api_key=key).create_training_client(base_model, lora_rank=0)
+reference.forward(supervised, "cross_entropy").result()
+jobs.delete(reference_id)
+
 service = sdk.FiretitanServiceClient(base_url=endpoint.base_url, api_key=key)
 trainer = service.create_training_client(base_model, lora_rank=0)
 trainer.forward(supervised, "cross_entropy").result()
@@ -48,8 +56,8 @@ syncer = sdk.WeightSyncer(policy_client=trainer, deploy_mgr=deployments, deploym
 for name in ("compared-base", "compared-delta"):
     trainer.forward_backward(supervised, "cross_entropy").result()
     trainer.forward_backward_custom(supervised, squares).result()
-    trainer.optim_step(types.AdamParams(learning_rate=0.01, grad_clip_norm=2.0),
-                       grad_accumulation_normalization="num_loss_tokens").result()
+    normalized = {"grad_accumulation_normalization": "num_loss_tokens"} if name == "compared-base" else {}
+    trainer.optim_step(types.AdamParams(learning_rate=0.01, grad_clip_norm=2.0), **normalized).result()
     syncer.save_and_hotload(name)
 asyncio.run(syncer.get_deployment_sampler().sample_with_prompt_tokens(
     list(b"2+2="), max_tokens=4, temperature=0.5, seed=3, logprobs=True))

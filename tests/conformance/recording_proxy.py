@@ -76,7 +76,10 @@ class recording_proxy:
                     headers["Content-Length"] = str(len(body))
                 for last in (False, True):  # a connection that the server closed while it was idle
                     try:
-                        self.upstream.request(self.command, self.path, body=body, headers=headers)
+                        self.upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                        for header in headers.items():
+                            self.upstream.putheader(*header)
+                        self.upstream.endheaders(body)
                         answer = self.upstream.getresponse()
                         break
                     except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):

@@ -97,6 +97,53 @@ def every_sequence_has_its_name():
 
 
 @check
+def datums_that_say_where_their_tokens_come_from():
+    """provenance spans: they change no number; those that do not cover the field are refused by their number"""
+    Prompt, Sampled = types.PromptProvenanceSpan, types.SampledProvenanceSpan
+    drawn = sampler.sample(prompt, 2, types.SamplingParams(max_tokens=4, seed=1)).result().sequences
+    plain, said = [], []
+    for sequence in drawn:
+        ids, n, name = prompt.to_ints() + list(sequence.tokens), len(sequence.tokens), sequence.sequence_id
+        plain.append(types.Datum(model_input=types.ModelInput.from_ints(ids[:-1]), loss_fn_inputs={
+            "target_tokens": ids[1:], "weights": [0.0] * (prompt.length - 1) + [1.0] * n}))
+        said.append(plain[-1].with_provenance(
+            model_input=[Prompt(sequence_id=name, length=prompt.length), Sampled(sequence_id=name, length=n - 1)],
+            loss_fn_inputs=[Prompt(sequence_id=name, offset=1, length=prompt.length - 1), Sampled(sequence_id=name, length=n)]))
+    for a, b in zip(forward(plain), forward(said)):
+        assert (a == b).all()
+    spans = {"model_input_spans": said[1].model_input_spans, "loss_fn_input_spans": [Sampled(sequence_id="s", length=3)]}
+    wrong = types.Datum(model_input=plain[1].model_input, loss_fn_inputs=plain[1].loss_fn_inputs, **spans)  # unchecked by the SDK
+    return refused(lambda: client.forward_backward([said[0], wrong], "cross_entropy").result(),
+                   "'data', 1, 'loss_fn_input_spans'", "the spans cover 3 of ")
+
+
+@check
+def weights_that_later_saves_replace():
+    """kind="inflight": one set a model, for the clients made before the save too"""
+    own = made(service.create_lora_training_client(base_model=model, rank=8, seed=3))
+
+    def scored(of):
+        return np.array(of.compute_logprobs(prompt).result()[1:])
+
+    first = made(own.save_weights_and_get_sampling_client(kind="inflight"))
+    fixed = made(own.save_weights_and_get_sampling_client())
+    before = scored(fixed)
+    assert (scored(first) == before).all()
+    own.forward_backward(data, "cross_entropy").result()
+    own.optim_step(types.AdamParams(learning_rate=3e-2)).result()
+    assert (scored(first) == before).all(), "a step alone has published something"
+    second = made(own.save_weights_and_get_sampling_client(kind="inflight"))
+    after = scored(second)
+    assert np.abs(after - before).max() > 0.01
+    assert (scored(first) == after).all() and (scored(fixed) == before).all()
+    expected = np.concatenate([row for row in forward([types.Datum(
+        model_input=types.ModelInput.from_ints(prompt.to_ints()[:-1]), loss_fn_inputs={
+            "target_tokens": prompt.to_ints()[1:], "weights": [0.0] * (prompt.length - 1)})], own)])
+    close(after, expected, 1e-5, "the trainer's own logprobs")
+    return f"moved by {np.abs(after - before).max():.3f}"
+
+
+@check
 def top_k_of_sampled_tokens():
     result = sampler.sample(prompt, 2, types.SamplingParams(max_tokens=6, seed=3), topk_sample_logprobs=4).result()
     for sequence in result.sequences:
@@ -225,6 +272,8 @@ def what_is_not_here_is_refused():
         refused(lambda: made(service.create_lora_training_client(base_model=model, rank=8, optimizer=types.DimuonOptimizerConfig())), "adamw"),
         refused(lambda: client.forward_backward(data, "gspo").result(), "cross_entropy"),
         refused(lambda: client.forward_backward(data, "stable_reinforce").result(), "cross_entropy"),
+        refused(lambda: made(client.save_weights_and_get_sampling_client(record_stability_info=True)).sample(
+            prompt, 1, types.SamplingParams(max_tokens=1)).result(), "stable_reinforce"),
         refused(lambda: client.forward_backward([datum("2+2=", "4", logprobs=[0.0] * 4, advantages=[1.0] * 4)], "ppo",
                                                 loss_fn_config={"clip_low_threshold": "low"}).result(), "clip_low_threshold"),
     ]

@@ -116,8 +116,10 @@ def session_of(exchanges):
 def main():
     upstream, model = os.environ["TINKER_BASE_URL"], os.environ["GRADWIRE_MODEL"]
 
+    newer = ["--newer"] if hasattr(tinker.types, "PromptProvenanceSpan") else []
+
     def session(*command):
-        return lambda: run_client([*command, model], upstream, session_of, TINKER_BASE_URL="{url}", TINKER_TELEMETRY="0")
+        return lambda: run_client([*command, model, *newer], upstream, session_of, TINKER_BASE_URL="{url}", TINKER_TELEMETRY="0")
 
     return compare(session(os.environ["GRADWIRE_PROGRAM"]), session(sys.executable, here / "wire_session.py"), document,
                    "tinker", tinker.__version__, 15)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One training session through the public client, call after call: what wire_session.py does with the Python SDK.
-//   wire_session MODEL            (server and key: TINKER_BASE_URL, TINKER_API_KEY)
+//   wire_session MODEL [--newer]            (server and key: TINKER_BASE_URL, TINKER_API_KEY)
+// --newer: also what tinker 0.25.0 has not.
 #include "questions.hpp"
 
 #include <gradwire/trainer.hpp>
@@ -36,7 +37,7 @@ double squares(const Batch& data, ragged_view<const float> logprobs, ragged_view
   return value;
 }
 
-void session(const std::string& model) {
+void session(const std::string& model, bool newer) {
   const batch supervised{question("2+2=", "four."), question("sky?", "blue, usually.")};
   const batch rollouts{rollout("2+2=", "four.", 0.5), rollout("sky?", "blue.", -0.25)};
 
@@ -53,7 +54,18 @@ void session(const std::string& model) {
   const auto state = trainer.save_state("compared").result();
   const auto sampled = trainer.save_weights_for_sampler({.name = "compared-sampler"}).result();
   auto sampler = service.create_sampling_client(sampled).result();
-  sampler.sample(bytes("2+2="), {.num_samples = 2, .max_tokens = 4, .temperature = 0.5, .seed = 3}).result();
+  const auto drawn =
+      sampler.sample(bytes("2+2="), {.num_samples = 2, .max_tokens = 4, .temperature = 0.5, .seed = 3}).result();
+  trainer.save_weights_and_get_sampling_client().result();
+  if (newer) {
+    const auto asked = bytes("2+2=");
+    trainer
+        .forward_backward(batch{datum{prompt(asked) + response(drawn.sequences[0])},
+                                datum{prompt(asked) + response(drawn.sequences[1])}},
+                          server_loss::cross_entropy{})
+        .result();
+    trainer.save_weights_and_get_sampling_client(sampling_client_kind::inflight).result();
+  }
   trainer.load_state(state.path).result();
   trainer.forward(supervised).result();
   service.finish_session().result();
@@ -62,12 +74,13 @@ void session(const std::string& model) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::fprintf(stderr, "usage: wire_session MODEL\n");
+  const bool newer = count == 3 && std::string_view(arguments[2]) == "--newer";
+  if (count != 2 && !newer) {
+    std::fprintf(stderr, "usage: wire_session MODEL [--newer]\n");
     return 2;
   }
   try {
-    session(arguments[1]);
+    session(arguments[1], newer);
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "%s\n", problem.what());
     return 1;

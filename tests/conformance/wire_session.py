@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One training session through the Python SDK, call after call: what wire_session.cpp does with gradwire.
-wire_session.py MODEL            (server and key: TINKER_BASE_URL, TINKER_API_KEY)"""
+wire_session.py MODEL [--newer]            (server and key: TINKER_BASE_URL, TINKER_API_KEY)"""
 import os
 import sys
 
@@ -33,6 +33,17 @@ supervised = [example("2+2=", "four."), example("sky?", "blue, usually.")]
 rollouts = [rollout("2+2=", "four.", 0.5), rollout("sky?", "blue.", -0.25)]
 
 
+def with_its_origin(asked, sequence):
+    ids, n, name = list(asked) + list(sequence.tokens), len(sequence.tokens), sequence.sequence_id
+    made_of = types.Datum(model_input=types.ModelInput.from_ints(ids[:-1]), loss_fn_inputs={
+        "target_tokens": ids[1:], "weights": [0.0] * (len(asked) - 1) + [1.0] * n})
+    return made_of.with_provenance(
+        model_input=[types.PromptProvenanceSpan(sequence_id=name, length=len(asked)),
+                     types.SampledProvenanceSpan(sequence_id=name, length=n - 1)],
+        loss_fn_inputs=[types.PromptProvenanceSpan(sequence_id=name, offset=1, length=len(asked) - 1),
+                        types.SampledProvenanceSpan(sequence_id=name, length=n)])
+
+
 def squares(data, logprobs):
     value = 0.0
     for d, l in zip(data, logprobs):
@@ -52,8 +63,12 @@ trainer.optim_step(types.AdamParams(learning_rate=0.01, weight_decay=0.125, grad
 state = trainer.save_state("compared").result()
 sampled = trainer.save_weights_for_sampler("compared-sampler").result()
 sampler = made(service.create_sampling_client(model_path=sampled.path))
-sampler.sample(types.ModelInput.from_ints(list(b"2+2=")), 2,
-               types.SamplingParams(max_tokens=4, temperature=0.5, seed=3)).result()
+drawn = sampler.sample(types.ModelInput.from_ints(list(b"2+2=")), 2,
+                       types.SamplingParams(max_tokens=4, temperature=0.5, seed=3)).result()
+made(trainer.save_weights_and_get_sampling_client())
+if "--newer" in sys.argv:
+    trainer.forward_backward([with_its_origin(b"2+2=", sequence) for sequence in drawn.sequences], "cross_entropy").result()
+    made(trainer.save_weights_and_get_sampling_client(kind="inflight"))
 trainer.load_state_with_optimizer(state.path).result()
 trainer.forward(supervised, "cross_entropy").result()
 if hasattr(service, "close"):

@@ -170,7 +170,7 @@ std::vector<std::string> seeds() {
     std::string text{static_cast<char>(kind), '\1', '\7'};
     for (unsigned i = 0; i < 60; ++i) text += static_cast<char>(i * (kind + 3) + kind);
     all.push_back(text);
-    all.push_back(std::string{static_cast<char>(kind), '\1', '\7'} + std::string(90, static_cast<char>(3 + kind)));
+    all.push_back(std::string{static_cast<char>(kind), '\1', '\7'}.append(90, static_cast<char>(3 + kind)));
   }
   return all;
 }

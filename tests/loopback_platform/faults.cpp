@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the platform does wrong when it is asked to: each behaviour that a client of the hosted one must live with.
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 
 #include <gradwire/loopback/platform/faults.hpp>
 
@@ -260,6 +262,14 @@ BOOST_AUTO_TEST_CASE(faults_over_http_and_by_name) {
   auto options = quick();
   options.faults = {{"accounts", "three"}};
   BOOST_CHECK_THROW(loopback::start_platform(options), error);
+}
+
+BOOST_AUTO_TEST_CASE(the_page_names_every_fault) {
+  std::ifstream file(GRADWIRE_TEST_DATA "/../../docs/embedded_platform.md", std::ios::binary);
+  BOOST_REQUIRE(file.good());
+  const std::string page(std::istreambuf_iterator<char>(file), {});
+  for (const auto& each : loopback::known_faults)
+    BOOST_TEST(contains(page, "\n| `" + std::string(each.name) + "` |"), each.name);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

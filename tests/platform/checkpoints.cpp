@@ -153,7 +153,8 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_promoted_is_told_before_anything_is_sent) {
 }
 
 BOOST_AUTO_TEST_CASE(a_promotion_whose_answer_is_lost_is_looked_for_and_never_sent_again) {
-  for (const http_outcome& ambiguous : {http_outcome(lost()), http_outcome(reply(503, "{}"))}) {
+  for (const http_outcome& ambiguous :
+       {http_outcome(lost()), http_outcome(reply(503, "{}")), http_outcome(reply(408, "{}"))}) {
     scene s;
     fill(s);
     s.net->on("POST", promote_path, {ambiguous});

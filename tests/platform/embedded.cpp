@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client against the embedded platform: from a shape's id to a completion of weights that were just trained, and
 // what becomes of a create, a hot load and a promotion whose answer is lost. The platform counts what it executed.
+#include <cmath>
 #include <optional>
 #include <set>
 #include <string>
@@ -9,6 +10,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <gradwire/loopback/platform.hpp>
+#include <gradwire/loss/tinker/ppo.hpp>
 #include <gradwire/platform.hpp>
 
 using namespace gradwire;
@@ -33,7 +35,6 @@ pf::client_options impatient() {
   pf::client_options options;
   options.retry.first_pause_seconds = 0.01;
   options.retry.longest_pause_seconds = 0.05;
-  options.call_timeout_seconds = 20;
   return options;
 }
 
@@ -245,6 +246,37 @@ BOOST_AUTO_TEST_CASE(a_stream_that_is_cut_off_is_sampled_again) {
   must_fail(errc::protocol, {"no sampling_logprob"}, [&] {
     sampler.sample({72, 105}, {.max_tokens = 2, .temperature = 0.7}).result();
   });
+}
+
+BOOST_AUTO_TEST_CASE(a_datum_without_an_active_token_keeps_its_place_and_moves_nothing) {
+  stage s;
+  const datum active{prompt({72, 105}) + response({65, 66}), fields::weights = std::vector<float>{0, 1, 1}};
+  const datum idle{prompt({7, 8}) + response({9}), fields::weights = std::vector<float>{0, 0}};
+  const auto loss = sum_over_all_tokens(-fields::logprobs);
+  auto one = s.running_job("one").training_client().result();
+  auto two = s.running_job("two").training_client().result();
+  const auto alone = one.forward_backward_custom(batch(std::vector{active}), loss).result();
+  const auto beside = two.forward_backward_custom(batch(std::vector{idle, active}), loss).result();
+  BOOST_TEST(alone.loss > 0);
+  BOOST_TEST(beside.loss == alone.loss, boost::test_tools::tolerance(1e-6));  // a larger batch rounds differently
+  BOOST_TEST(beside.logprobs[1][2] == alone.logprobs[0][2], boost::test_tools::tolerance(1e-6F));
+  for (auto* each : {&one, &two}) each->optim_step({.learning_rate = 1e-3}).result();
+  const auto after_one = one.forward(batch(std::vector{active})).result();
+  const auto after_two = two.forward(batch(std::vector{active})).result();
+  BOOST_TEST(after_one[0][2] > alone.logprobs[0][2] + 1e-3F);
+  for (std::size_t t = 0; t < 3; ++t)
+    BOOST_TEST(after_one[0][t] == after_two[0][t], boost::test_tools::tolerance(1e-6F));
+  BOOST_TEST(two.forward_backward_custom(batch(std::vector{idle}), loss).result().loss == 0);  // all of it
+}
+
+BOOST_AUTO_TEST_CASE(a_policy_loss_is_not_lowered_to_one_that_caps_the_ratio) {
+  stage s;
+  auto trainer = s.running_job().training_client().result();
+  const auto rollout = with(fields::old_logprobs = std::vector<std::vector<float>>{{-1, -1, -1, -1, -1}},
+                            fields::advantage = std::vector<double>{1}, data());
+  must_fail(errc::config, {"caps the ratio in its ppo", "Leave lower() out"},
+            [&] { trainer.forward_backward_custom(rollout, lower(tinker::ppo{})).result(); });
+  BOOST_TEST(std::isfinite(trainer.forward_backward_custom(rollout, tinker::ppo{}).result().loss));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -124,6 +124,25 @@ BOOST_AUTO_TEST_CASE(addresses_keys_and_options_are_checked_when_connecting) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(every_address_of_its_own_loses_its_last_slash) {
+  pf::client_options options;
+  options.inference_url = "https://samples.example.com/a/";
+  options.hot_load_url = "https://loads.example.com/b/";
+  options.trainer_gateway_url = "https://trainers.example.com/c/";
+  scene s(options);
+  const std::string load_path = "/b" + std::string(hot_load_path);
+  s.net->on("GET", std::string(deployments_path) + "/rollouts", {reply_with(served("rollouts", "READY"))});
+  s.net->on("GET", load_path, {reply(200, R"({"replicas":[]})")});
+  static_cast<void>(s.get(s.client.deployments().hot_load_state("rollouts")));
+  BOOST_TEST(s.net->last("GET", load_path).host == "loads.example.com");
+  s.net->on("POST", "/a" + std::string(completions_path), {reply(200, "{}")});
+  static_cast<void>(s.get(s.client.deployments().warm_up("rollouts")));
+  BOOST_TEST(s.net->log.back().host == "samples.example.com");
+  s.net->on("GET", first_job, {reply_with(job("grpo-1", "JOB_STATE_RUNNING"))});
+  BOOST_TEST(s.get(s.client.trainer_jobs().attach_policy("grpo-1")).url() ==
+             "https://trainers.example.com/c/training/v1/rlorTrainerJobs/acme/grpo-1");
+}
+
 BOOST_AUTO_TEST_CASE(a_prefix_of_the_address_and_headers_of_the_user_are_in_every_request) {
   auto net = std::make_shared<played>();
   pf::client_options options;

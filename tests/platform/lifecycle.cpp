@@ -1,88 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lifecycle against the embedded platform: what is made, loaded and deleted, by the platform's own counts; what a
-// failure of each part leaves; what a lost answer leads to.
-#include <boost/test/unit_test.hpp>
-
+// The lifecycle against the embedded platform: what is made, loaded and deleted, by the platform's own counts.
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
-#include <gradwire/loopback/platform.hpp>
-#include <gradwire/loss/sft_nll.hpp>
-#include <gradwire/platform/lifecycle.hpp>
-#include <gradwire/platform/lifecycle_journal.hpp>
 #include <gradwire/platform/training_loop.hpp>
-#include <gradwire/trainer.hpp>
 
-#include "../support/temporary_folder.hpp"
+#include "lifecycle_world.hpp"
 
-using namespace gradwire;
-
-namespace {
-
-const std::string shape = "accounts/fireworks/trainingShapes/qwen3-8b-128k-h200";
-const std::string forward_only = shape + "-forward-only";
-const std::string model = "accounts/fireworks/models/qwen3-8b";
-
-platform::lifecycle_plan whole_plan() {
-  return {.training_shape = shape, .reference_shape = forward_only, .base_model = model};
-}
-
-struct world {
-  temporary_folder folder{folder_in_memory()};
-  loopback::platform hosted;
-  platform::client client;
-
-  explicit world(loopback::platform_options options = {})
-      : hosted(loopback::start_platform(std::move(options))), client(connect()) {}
-
-  platform::client connect() const {
-    return platform::client::connect(
-        hosted.endpoint(),
-        {.call_timeout_seconds = 20, .retry = {.first_pause_seconds = 0.01, .longest_pause_seconds = 0.05}});
-  }
-  platform::lifecycle_options options(const std::string& name = "lifecycle.jsonl") const {
-    platform::lifecycle_options chosen;
-    chosen.journal = (folder.path / name).string();
-    chosen.job_wait.poll_seconds = chosen.deployment_wait.poll_seconds = chosen.hot_load_wait.poll_seconds = 0.02;
-    chosen.hot_load_wait.ready_seconds = 5;
-    chosen.warm_up = {.tries = 3, .pause_seconds = 0.05};
-    return chosen;
-  }
-  platform::lifecycle run(platform::lifecycle_plan plan = whole_plan(),
-                          const std::string& name = "lifecycle.jsonl") const {
-    return platform::lifecycle(client, std::move(plan), options(name));
-  }
-};
-
-auto some_batch(int number) {
-  std::vector<int> tokens;
-  for (int t = 0; t < 6; ++t) tokens.push_back((number * 31 + t * 7) % 256);
-  return batch(std::vector{datum{response(tokens)}});
-}
-
-void step(training_client trainer, int number) {
-  auto done = trainer.forward_backward_custom(some_batch(number), sft_nll{});
-  auto updated = trainer.optim_step({.learning_rate = 1e-4});
-  done.result();
-  updated.result();
-}
-
-template <class Call>
-std::string refusal(Call&& call, errc kind) {
-  try {
-    call();
-  } catch (const error& said) {
-    BOOST_TEST((said.kind() == kind), said.what());
-    return said.what();
-  }
-  BOOST_ERROR("no error");
-  return "";
-}
-
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-}  // namespace
+using namespace living;
 
 BOOST_AUTO_TEST_SUITE(lifecycles)
 
@@ -188,94 +115,6 @@ BOOST_AUTO_TEST_CASE(closing_what_another_process_left) {
   BOOST_TEST(holds(refusal([&] { at.run().open().result(); }, errc::closed), "nothing of it is left"));
 }
 
-BOOST_AUTO_TEST_CASE(a_wrong_shape_makes_nothing) {
-  const world at;
-  auto plan = whole_plan();
-  plan.reference_shape = shape + "-that-is-not-there";
-  refusal([&] { at.run(plan).open().result(); }, errc::status);
-  BOOST_TEST(at.hosted.counts().jobs_created == 0);
-  BOOST_TEST(at.hosted.counts().deployments_created == 0);
-}
-
-BOOST_AUTO_TEST_CASE(when_a_part_is_refused_what_was_made_is_deleted) {
-  loopback::platform_options options;
-  options.quotas.deployments = 0;
-  world at(options);
-  const auto run = at.run();
-  const auto said = refusal([&] { run.open().result(); }, errc::status);
-  BOOST_TEST(holds(said, "What the run had made is deleted"), said);
-  BOOST_TEST(at.hosted.jobs().empty());
-  BOOST_TEST(at.hosted.counts().jobs_created == at.hosted.counts().jobs_deleted);
-}
-
-BOOST_AUTO_TEST_CASE(when_a_job_fails_the_others_are_deleted) {
-  world at;
-  at.hosted.set_fault({"job_fails", "statusMessage", 1});
-  const auto said = refusal([&] { at.run().open().result(); }, errc::status);
-  BOOST_TEST(holds(said, "What the run had made is deleted"), said);
-  BOOST_TEST(at.hosted.jobs().empty());
-  BOOST_TEST(at.hosted.deployments().empty());
-}
-
-BOOST_AUTO_TEST_CASE(what_cannot_be_deleted_is_named_and_deleted_later) {
-  world at;
-  at.hosted.set_fault({"deployment_fails", "", 1});
-  at.hosted.set_fault({"refuse", "delete_job:403", -1});
-  const auto run = at.run();
-  const auto said = refusal([&] { run.open().result(); }, errc::status);
-  BOOST_TEST(holds(said, "Of this run there may still be: policy_job gradwire-" + run.state().run + "-policy"), said);
-  at.hosted.clear_faults();
-  run.close().result();
-  BOOST_TEST(at.hosted.jobs().empty());
-  BOOST_TEST(at.hosted.deployments().empty());
-}
-
-BOOST_AUTO_TEST_CASE(lost_answers_make_nothing_twice) {
-  world at;
-  for (const char* operation : {"create_job", "create_deployment", "hot_load", "promote", "delete_job"})
-    at.hosted.set_fault({"lose_reply", operation, 1});
-  const auto run = at.run();
-  auto made = run.open().result();
-  BOOST_TEST(at.hosted.counts().jobs_created == 2);
-  BOOST_TEST(at.hosted.counts().deployments_created == 1);
-  for (int s = 1; s <= 3; ++s) {
-    step(made.trainer, s);
-    run.publish(s).result();
-  }
-  auto identities = at.hosted.hot_loads(made.deployment);
-  std::sort(identities.begin(), identities.end());
-  BOOST_TEST((std::adjacent_find(identities.begin(), identities.end()) == identities.end()));
-  const auto rows = at.client.checkpoints().list(made.policy.id()).result();
-  const auto base = std::find_if(rows.begin(), rows.end(), [](const auto& row) { return row.promotable; });
-  BOOST_REQUIRE((base != rows.end()));
-  try {
-    run.promote({.checkpoint = base->name, .output_model = "once"}).result();
-  } catch (const error& said) {
-    BOOST_TEST((said.kind() == errc::outcome_unknown), said.what());
-    BOOST_TEST(run.state().promoting == "once");
-    run.promote({.checkpoint = base->name, .output_model = "once"}).result();  // found, and not made again
-  }
-  BOOST_TEST(at.hosted.counts().promotions == 1);
-  run.close().result();
-  BOOST_TEST(at.hosted.jobs().empty());
-  BOOST_TEST(at.hosted.deployments().empty());
-}
-
-BOOST_AUTO_TEST_CASE(a_delta_that_does_not_load_is_followed_by_a_base) {
-  world at;
-  const auto run = at.run();
-  auto made = run.open().result();
-  run.publish(0).result();
-  step(made.trainer, 1);
-  at.hosted.set_fault({"refuse", "hot_load:400", 1});
-  const auto second = run.publish(1).result();
-  BOOST_TEST(second.fell_back);
-  BOOST_TEST((second.type == checkpoint::base));
-  step(made.trainer, 2);
-  BOOST_TEST((run.publish(2).result().type == checkpoint::delta));
-  run.close().result();
-}
-
 BOOST_AUTO_TEST_CASE(k_calls_for_each_step_of_the_optimizer) {
   const world at;
   auto plan = whole_plan();
@@ -329,35 +168,6 @@ BOOST_AUTO_TEST_CASE(one_journal_is_one_run) {
   refusal([&] { at.run(none, "none.jsonl"); }, errc::config);
 }
 
-BOOST_AUTO_TEST_CASE(what_was_there_before_stays) {
-  const world at;
-  std::string kept_job, kept_deployment;
-  {
-    const auto owner = at.run(whole_plan(), "owner.jsonl");
-    const auto made = owner.open().result();
-    kept_job = made.reference.id();
-    kept_deployment = made.deployment;
-  }
-  auto plan = whole_plan();
-  plan.reference_job_id = kept_job;
-  plan.deployment_id = kept_deployment;
-  plan.trainer_job_id = "named-by-the-user";  // not there: made, and the run's
-  const auto guest = at.run(plan, "guest.jsonl");
-  auto made = guest.open().result();
-  BOOST_TEST(made.reference.id() == kept_job);
-  BOOST_TEST(made.policy.id() == "named-by-the-user");
-  BOOST_TEST(at.client.deployments().get(kept_deployment).result().hot_load_trainer_job == made.policy.name());
-  guest.publish(0).result();
-  guest.close().result();
-  auto jobs = at.hosted.jobs();
-  BOOST_TEST((std::find(jobs.begin(), jobs.end(), kept_job) != jobs.end()));
-  BOOST_TEST((std::find(jobs.begin(), jobs.end(), "named-by-the-user") == jobs.end()));
-  BOOST_TEST(at.hosted.deployments().size() == 1U);
-  at.run(whole_plan(), "owner.jsonl").close().result();
-  BOOST_TEST(at.hosted.jobs().empty());
-  BOOST_TEST(at.hosted.deployments().empty());
-}
-
 BOOST_AUTO_TEST_CASE(a_deployment_with_its_own_bucket_is_made_first) {
   const world at;
   auto plan = whole_plan();
@@ -380,20 +190,6 @@ BOOST_AUTO_TEST_CASE(a_deployment_may_be_left_at_no_replicas) {
   run.close().result();
   BOOST_TEST(at.hosted.jobs().empty());
   BOOST_TEST(at.client.deployments().get(deployment).result().max_replica_count == 0);
-}
-
-BOOST_AUTO_TEST_CASE(cancelled_it_leaves_nothing) {
-  loopback::platform_options options;
-  options.delays.job_creating = 1000;  // of the platform's clock
-  const world at(options);
-  const auto run = at.run();
-  auto opening = run.open();
-  while (at.hosted.jobs().size() < 2 || at.hosted.deployments().empty()) std::this_thread::yield();
-  opening.cancel();
-  const auto said = refusal([&] { opening.result(); }, errc::closed);
-  BOOST_TEST(holds(said, "open() was cancelled"), said);
-  BOOST_TEST(at.hosted.jobs().empty());
-  BOOST_TEST(at.hosted.deployments().empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -147,4 +147,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_line_is_no_journal_to_go_on_from) {
   BOOST_TEST(text_of(file) == "dear diary");
 }
 
+BOOST_AUTO_TEST_CASE(what_is_no_file_is_no_journal) {
+  BOOST_TEST(what_of("/dev/full").find("/dev/full is no regular file") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

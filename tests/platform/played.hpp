@@ -30,6 +30,7 @@ struct seen {
   std::string method, target, body, key, host;
   std::vector<http_header> headers;
   bool bearer = false;
+  std::string ca_file, proxy;
   double at = 0;  // seconds since the beginning
 
   std::string path() const { return wp::split_target(target).path; }
@@ -63,8 +64,19 @@ class played : public network {
       if (it->first.second == timer) return void(timers_.erase(it));
   }
   void send(http_call call, std::function<void(http_outcome)> done) override {
-    log.push_back({call.request->method, call.request->target, call.request->body, call.to->key.reveal(),
-                   call.to->address.host_header(), call.request->headers, call.to->bearer, seconds()});
+    std::vector<http_header> headers = call.request->headers;
+    for (const auto& each : call.to->headers) headers.push_back({each.name, each.value.reveal()});
+    const http_proxy* const way = call.to->way();
+    log.push_back({.method = call.request->method,
+                   .target = call.request->target,
+                   .body = call.request->body,
+                   .key = call.to->key.reveal(),
+                   .host = call.to->address.host_header(),
+                   .headers = std::move(headers),
+                   .bearer = call.to->bearer,
+                   .ca_file = call.to->ca_file,
+                   .proxy = way ? way->address.host_header() : "",
+                   .at = seconds()});
     http_outcome answer = http_failure{errc::transport, false, "no rule for " + log.back().target};
     for (auto& [method, path, rule] : rules_)
       if (log.back().method == method && log.back().path() == path) answer = rule(log.back());

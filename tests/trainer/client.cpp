@@ -22,6 +22,7 @@ BOOST_AUTO_TEST_CASE(connecting_sends_nothing_and_the_first_call_makes_the_sessi
   BOOST_REQUIRE(models.size() == 1u);
   BOOST_TEST(models[0].name == "gradwire/tiny");
   BOOST_TEST(models[0].max_context_length > 0);
+  BOOST_TEST((models[0].trainable == true && models[0].sampleable == true));
   BOOST_TEST(net->count("/create_session") == 1u);
 }
 
@@ -361,7 +362,12 @@ BOOST_AUTO_TEST_CASE(a_saved_state_brings_weights_and_optimizer_back) {
   BOOST_TEST(largest_difference(resumed.forward(data).result().logprobs, went_on.logprobs) < 1e-6);
 
   auto fresh_optimizer =
-      b.service.create_training_client_from_state({.path = saved.path, .with_optimizer = false}).result();
+      b.service
+          .create_training_client_from_state(
+              {.path = saved.path, .with_optimizer = false, .user_metadata = {{"from", "a state"}}})
+          .result();
+  const auto noted = b.service.rest().training_run(fresh_optimizer.model_id()).result().user_metadata;
+  BOOST_TEST((noted == metadata{{"from", "a state"}}));
   BOOST_TEST(largest_difference(fresh_optimizer.forward(data).result().logprobs, at_save.logprobs) == 0.0);
   BOOST_TEST(train(fresh_optimizer) == 1);
 }

@@ -60,8 +60,40 @@ BOOST_AUTO_TEST_CASE(runs_and_their_checkpoints) {
   BOOST_TEST(info.base_model == r.server.model());
   BOOST_TEST(info.lora_rank.value() == 4);
   BOOST_TEST(info.train_mlp.value() == true);
+  BOOST_TEST(info.optimizer == "adamw");
   must_fail(errc::status, {"404"}, [&] { r.rest.training_run("nobody").result(); });
   must_fail(errc::config, {"limit of 1"}, [&] { r.rest.checkpoints({.limit = 0}).result(); });
+}
+
+BOOST_AUTO_TEST_CASE(sessions_belong_to_projects) {
+  auto how = quick();
+  how.project_id = "first";
+  how.display_name = "a run";
+  how.user_metadata = {{"why", "because"}};
+  bench b({}, how);
+  auto rest = b.service.rest();
+  const std::string id = rest.sessions().result().at(0);
+  const auto runs = [&](const char* project) {
+    return rest.training_runs({}, access_scope::owned, project).result().items.size();
+  };
+  BOOST_TEST(runs("first") == 1u);
+  BOOST_TEST(runs("second") == 0u);
+  rest.assign_session_project(id, "second").result();
+  BOOST_TEST(runs("first") == 0u);
+  BOOST_TEST(runs("second") == 1u);
+  BOOST_TEST(rest.search_sessions({.project_ids = {"second"}}).result().at(0).project_id == "second");
+  BOOST_TEST(rest.search_sessions({.project_ids = {"first"}}).result().empty());
+  const auto told = rest.session(id, access_scope::accessible).result();
+  BOOST_TEST(told.display_name == "a run");
+  BOOST_TEST((told.user_metadata == metadata{{"why", "because"}}));
+  rest.sessions({}, access_scope::accessible).result();
+  rest.training_run(b.trainer.model_id(), access_scope::accessible).result();
+  rest.training_runs({.limit = 7}, access_scope::accessible, "a b").result();
+  BOOST_TEST(b.net->count("/sessions/" + id + "?access_scope=accessible") == 1u);
+  BOOST_TEST(b.net->count("/sessions?limit=20&offset=0&access_scope=accessible") == 1u);
+  BOOST_TEST(b.net->count("/training_runs/" + b.trainer.model_id() + "?access_scope=accessible") == 1u);
+  BOOST_TEST(b.net->count("/training_runs?limit=7&offset=0&access_scope=accessible&project_id=a%20b") == 1u);
+  must_fail(errc::status, {"404"}, [&] { rest.assign_session_project("nobody", "second").result(); });
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_is_made_public_expires_and_goes) {

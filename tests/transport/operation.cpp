@@ -259,6 +259,8 @@ BOOST_AUTO_TEST_CASE(five_hundreds_at_submit) {
   p.reply(accepted).reply(finished).must_succeed(finished_body);
   play q(effect::mutates);
   q.begin().reply(json(502, "<html>")).must_fail(errc::outcome_unknown, "502");
+  play r(effect::mutates);  // of a gateway that was tired of waiting
+  r.begin().reply(json(408, "{}")).must_fail(errc::outcome_unknown, "408");
 }
 
 BOOST_AUTO_TEST_CASE(retry_after_is_obeyed_at_submit_and_at_poll) {

@@ -54,6 +54,18 @@ BOOST_AUTO_TEST_CASE(a_double_column_is_written_with_the_digits_of_float) {
   BOOST_TEST(text == "0.1,0.33333334");
 }
 
+// The shortest digits that mean the largest float are those of a larger number, which a reader of doubles may refuse.
+BOOST_AUTO_TEST_CASE(the_largest_float_has_all_its_digits) {
+  constexpr float most = std::numeric_limits<float>::max();
+  const std::vector<float> values{most, -most, std::nextafter(most, 0.0F)};
+  std::string text;
+  BOOST_TEST(append_numbers<float>(text, std::span<const float>(values), nonfinite::refuse) == 3);
+  BOOST_TEST(text == "3.4028234663852886e+38,-3.4028234663852886e+38,3.4028233e+38");
+  std::vector<double> wide;
+  BOOST_TEST(read_numbers(text, wide).why == nullptr);
+  for (const double value : wide) BOOST_TEST(std::abs(value) <= static_cast<double>(most));
+}
+
 BOOST_AUTO_TEST_CASE(not_finite_is_refused_or_null) {
   const std::vector<float> values{1, NAN, INFINITY};
   std::string text;

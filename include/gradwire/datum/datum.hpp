@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <utility>
 
@@ -146,6 +147,15 @@ class datum<field_list<Fields...>> {
       : datum(reordered<Others...>(other.core())) {}
 
   std::size_t size() const noexcept { return model_input.size(); }  // targets
+
+  // The same datum, saying where its tokens come from: spans that cover model_input, and spans that cover the targets.
+  datum with_provenance(std::span<const provenance_span> input, std::span<const provenance_span> targets) const {
+    return datum(detail::shared<const detail::datum_core>(detail::with_spans(core(), input, targets)));
+  }
+  datum with_provenance(std::initializer_list<provenance_span> input,
+                        std::initializer_list<provenance_span> targets) const {
+    return with_provenance(std::span(input.begin(), input.size()), std::span(targets.begin(), targets.size()));
+  }
 
   std::span<const std::int32_t> model_input;       // tokens that the model reads
   loss_inputs<detail::datum_core> loss_fn_inputs;  // every column by its wire name, target_tokens included

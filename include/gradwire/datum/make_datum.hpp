@@ -203,6 +203,21 @@ struct datum_cores {
   return core;
 }
 
+// The same datum with other provenance.
+[[gnu::cold, gnu::noinline]] inline shared<const datum_core> with_spans(const datum_core& from,
+                                                                        std::span<const provenance_span> model_input,
+                                                                        std::span<const provenance_span> loss_inputs) {
+  shared<token_core> tokens(new token_core);
+  static_cast<token_data&>(*tokens) = *from.tokens;
+  tokens->input_spans = checked_runs(model_input, from.tokens->length, "model_input_spans");
+  tokens->target_spans = checked_runs(loss_inputs, from.tokens->length, "loss_fn_input_spans");
+  shared<datum_core> core(new datum_core);
+  core->tokens = std::move(tokens);
+  core->weights = from.weights;
+  core->columns = from.columns;
+  return core;
+}
+
 // Token ids as loss_fn_inputs shows them.
 inline tensor_view target_tensor(const token_core& tokens) {
   if (tokens.candidates == 0) {

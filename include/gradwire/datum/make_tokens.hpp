@@ -15,6 +15,25 @@ namespace detail {
   core.images.push_back(std::move(image));
 }
 
+// Where the joined parts come from, when a sample is among them: what is no sample was in the prompt of the next one.
+// Tokens after the last one come from no sequence, and there is no half provenance: such a datum has none.
+[[gnu::cold, gnu::noinline]] inline void note_provenance(const token_sequence& parts, token_core& core) {
+  provenance_runs runs;
+  std::size_t at = 0, noted = 0;
+  for (const auto& part : parts.parts()) {
+    const std::string_view id = part.from.sequence_id();
+    if (!id.empty()) {
+      append_run(runs, prompt_span(id, noted, at - noted));
+      append_run(runs, part.from);
+      noted = at + part.ids.size;
+    }
+    at += part.expected_tokens ? part.expected_tokens : part.ids.size;
+  }
+  if (noted != at) return;
+  core.input_spans = cut_runs(runs, 0, core.length);
+  core.target_spans = cut_runs(runs, 1, core.length + 1);
+}
+
 [[gnu::cold, gnu::noinline]] inline shared<token_core> join_parts(const token_sequence& parts) {
   shared<token_core> core(new token_core);
   std::size_t total = 0;
@@ -41,6 +60,7 @@ namespace detail {
            "follow it");
   }
   core->length = total - 1;
+  note_provenance(parts, *core);
   return core;
 }
 

@@ -29,7 +29,7 @@ struct image_segment {
   char format[8] = {};    // "png", "jpeg"
 };
 
-struct token_core : counted_object<token_core> {
+struct token_data {
   dynamic_array<std::int32_t> ids;            // shifted: all n tokens; explicit targets: n inputs, then n targets
   std::size_t length = 0;                     // targets
   std::size_t target_begin = 1;               // where the targets begin in ids
@@ -38,10 +38,13 @@ struct token_core : counted_object<token_core> {
   dynamic_array<token_segment> segments;
   dynamic_array<image_segment> images;  // in their order
   std::size_t response_tokens = 0;
+  provenance_runs input_spans;   // both empty, or covering the input …
+  provenance_runs target_spans;  // … and the targets
 
   std::span<const std::int32_t> input() const noexcept { return {ids.data(), length}; }
   std::span<const std::int32_t> targets() const noexcept { return {ids.data() + target_begin, length}; }
 };
+struct token_core : token_data, counted_object<token_core> {};
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void bad_id(place at, std::size_t index, std::int64_t id) {
   at.token = static_cast<std::int64_t>(index);

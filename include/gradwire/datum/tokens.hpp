@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <gradwire/datum/numbers.hpp>
+#include <gradwire/datum/provenance.hpp>
 #include <gradwire/datum/token_context.hpp>
 
 namespace gradwire::inline v0 {
@@ -22,6 +23,7 @@ struct token_part {
   numbers ids;                      // of an image: its file's bytes
   std::size_t expected_tokens = 0;  // of an image: positions that it takes in the sequence; 0: the part is tokens
   char format[8] = {};              // of an image
+  provenance_span from{};           // of a sample: the sequence, else without an id
 };
 
 class token_sequence {
@@ -79,6 +81,21 @@ numbers take_ids(X&& ids) {
   }
 }
 
+// What a sampler gives back: tokens, and the name that the server has for them; "" where it has none.
+template <class X>
+concept sampled_sequence = requires(const plain<X>& sample) {
+  sample.tokens;
+  std::string_view(sample.sequence_id);
+};
+
+template <class X>
+token_part sampled_part(X&& sample) {
+  token_part part{part_role::response, take_ids(std::forward<X>(sample).tokens)};
+  const std::string_view id(sample.sequence_id);
+  if (!id.empty()) part.from = sampled_span(id, 0, part.ids.size);
+  return part;
+}
+
 inline numbers take_ids(std::initializer_list<std::int64_t> ids) {
   return copied({.data = ids.begin(), .size = ids.size(), .kind = number_kind::int64});
 }
@@ -94,10 +111,15 @@ inline token_sequence prompt(std::initializer_list<std::int64_t> ids) {
   return token_sequence(token_part{part_role::prompt, detail::take_ids(ids)});
 }
 
-// Tokens that the model is trained to say; their targets have weight 1 unless `weights` says otherwise.
+// Tokens that the model is trained to say; their targets have weight 1 unless `weights` says otherwise. Given a sample
+// instead of its tokens, the datum says where they come from (provenance.hpp).
 template <class Ids>
 token_sequence response(Ids&& ids) {
-  return token_sequence(token_part{part_role::response, detail::take_ids(std::forward<Ids>(ids))});
+  if constexpr (detail::sampled_sequence<Ids>) {
+    return token_sequence(detail::sampled_part(std::forward<Ids>(ids)));
+  } else {
+    return token_sequence(token_part{part_role::response, detail::take_ids(std::forward<Ids>(ids))});
+  }
 }
 inline token_sequence response(std::initializer_list<std::int64_t> ids) {
   return token_sequence(token_part{part_role::response, detail::take_ids(ids)});

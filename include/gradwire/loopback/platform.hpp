@@ -9,6 +9,7 @@
 // platform's own SDK works against it unchanged.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,8 +30,9 @@ class platform {
   GRADWIRE_DECL platform(platform&&) noexcept;
   GRADWIRE_DECL platform& operator=(platform&&) noexcept;
 
-  GRADWIRE_DECL gradwire::endpoint endpoint() const;  // http://127.0.0.1:PORT and the key
-  GRADWIRE_DECL const std::string& account() const;   // without accounts/
+  GRADWIRE_DECL gradwire::endpoint endpoint() const;         // http://127.0.0.1:PORT and the key
+  GRADWIRE_DECL const std::string& account() const;          // without accounts/
+  GRADWIRE_DECL const std::filesystem::path& files() const;  // the folder of checkpoints and models
 
   // For tests. All may be called from any thread.
   GRADWIRE_DECL platform_counts counts() const;

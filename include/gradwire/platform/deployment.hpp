@@ -108,7 +108,9 @@ struct deployment {
   std::int64_t max_replica_count = 0;
   std::int64_t replica_count = 0;
   std::string create_time{};
-  bool existed = false;  // it was there before the create
+  std::vector<std::pair<std::string, std::string>> annotations{};
+  bool existed = false;   // it was there before the create
+  bool doubtful = false;  // … or an attempt whose answer was lost has made it
 };
 
 struct hot_load_options {

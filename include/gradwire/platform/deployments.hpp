@@ -67,7 +67,8 @@ class deployments_client {
   GRADWIRE_DECL future<completed> warm_up(const std::string& id, warm_up_options options = {},
                                           progress_handler told = {}) const;
 
-  GRADWIRE_DECL future<completed> remove(const std::string& id) const;  // one that is not there is no error
+  // One that is not there is no error.
+  GRADWIRE_DECL future<completed> remove(const std::string& id, remove_options options = {}) const;
 
   // Samples from it; it is not asked for before the first call.
   GRADWIRE_DECL future<deployment_sampler> sampler(const std::string& id) const;

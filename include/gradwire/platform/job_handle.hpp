@@ -17,8 +17,9 @@ using client_owner = std::shared_ptr<client_handle>;
 struct job_handle {
   client_owner owner{};
   trainer_job info{};
-  std::string url{};     // of the trainer, through the gateway
-  bool existed = false;  // it was there before the create
+  std::string url{};      // of the trainer, through the gateway
+  bool existed = false;   // it was there before the create
+  bool doubtful = false;  // … or an attempt whose answer was lost has made it
 };
 
 }  // namespace detail

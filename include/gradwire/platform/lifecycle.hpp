@@ -54,7 +54,9 @@ struct lifecycle_plan {
   hot_load_transition transition = hot_load_transition::server_default;
   training_client_options model{};  // seed, lora_alpha …; base_model and lora_rank are the two above
 
-  // Parts that are there already, or are to be made under this id. What was there is used and never deleted.
+  // Parts that are there already, or are to be made under this id. What was there, or was made by another run that was
+  // faster, is used and never deleted. What is made carries the run's tag, at the end of the display name or in the
+  // annotation gradwire-run.
   std::string trainer_job_id{};
   std::string reference_job_id{};
   std::string deployment_id{};
@@ -69,6 +71,7 @@ struct lifecycle_options {
   deployment_wait_options deployment_wait{};
   hot_load_wait_options hot_load_wait{};
   warm_up_options warm_up{};
+  double settle_seconds = 30;    // a part whose create was not answered and is to go: how long it is looked for
   bool keep_on_failure = false;  // when a part fails: leave the others, and name them
   end_of_deployment end = end_of_deployment::removed;
   progress_handler on_progress{};  // on the client's network thread

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a run as a state machine that owns neither socket, clock nor file: reference job, deployment, policy job,
-// one after the other, and only what the run made. What cannot be deleted stops nothing and is named in the end; the
-// journal keeps it, so that closing again goes on with it.
+// one after the other, and only what the run made: a part for which that is not known is looked at first. What cannot be
+// deleted stops nothing and is named in the end; the journal keeps it, so that closing again goes on with it.
 #pragma once
 
 #include <array>
@@ -19,6 +19,7 @@ class lifecycle_closing {
   explicit lifecycle_closing(lifecycle_state state) : state_(std::move(state)) {}
 
   GRADWIRE_DECL lifecycle_actions begin();
+  GRADWIRE_DECL lifecycle_actions on_found(part of, found what, bool is_marked);
   GRADWIRE_DECL lifecycle_actions on_removed(part of);
   GRADWIRE_DECL lifecycle_actions on_failed(part of, const std::exception_ptr& failure);
 

@@ -2,8 +2,11 @@
 // The beginning of a run as a state machine that owns neither socket, clock nor file: shapes, then policy job, reference
 // job and deployment side by side, then their clients. It is told what happened and answers what to do next, in order:
 //
-//   * `write` stands before each create and each delete, and is on disk before the next action is begun.
+//   * `write` stands before each create and each delete, and is on disk before the next action is begun. Where it cannot
+//     be written, nothing more is begun.
 //   * a create whose answer was lost is looked for by its id, and repeated under the same id only if it is not there.
+//   * a part is the run's only if the run has asked for it and was the one that it was made for: the answer says so, or
+//     its id or its mark.
 //   * what a journal names is looked for before anything is created.
 //   * when a part fails nothing more is created; what may exist and is the run's is deleted, or named in the error.
 #pragma once
@@ -38,6 +41,7 @@ struct lifecycle_action {
   std::string id{};
   lifecycle_event event{};
   std::exception_ptr failure{};
+  bool may_come_late = false;  // remove: what became of the create is not known
 };
 using lifecycle_actions = std::vector<lifecycle_action>;
 
@@ -47,6 +51,13 @@ enum class found : unsigned char {
   present,  // it serves, or is on its way there
   stopped,  // a job that can be resumed
   dead,     // it will never serve again
+};
+
+// What the answer to a create says.
+enum class creation : unsigned char {
+  made,     // for this request
+  taken,    // the id was taken before it
+  unclear,  // the id was taken before it, maybe by an attempt whose answer was lost
 };
 
 struct opening_wishes {
@@ -64,8 +75,10 @@ class lifecycle_opening {
 
   GRADWIRE_DECL lifecycle_actions begin();
   GRADWIRE_DECL lifecycle_actions on_resolved(part of, const std::string& version);
-  GRADWIRE_DECL lifecycle_actions on_found(part of, found what, const std::string& description = "");
-  GRADWIRE_DECL lifecycle_actions on_created(part of);
+  // `is_marked`: it carries the tag of this run.
+  GRADWIRE_DECL lifecycle_actions on_found(part of, found what, const std::string& description = "",
+                                           bool is_marked = false);
+  GRADWIRE_DECL lifecycle_actions on_created(part of, creation how = creation::made);
   GRADWIRE_DECL lifecycle_actions on_ready(part of);  // revive and wait: wait is next, or over
   GRADWIRE_DECL lifecycle_actions on_connected(part of, const std::string& model);
   GRADWIRE_DECL lifecycle_actions on_inspected(const std::string& holds);  // "": nothing that the run knows
@@ -73,6 +86,9 @@ class lifecycle_opening {
   // The action `during` of a part failed. `unknown`: it may have been carried out.
   GRADWIRE_DECL lifecycle_actions on_failed(std::optional<part> of, lifecycle_action::kind during,
                                             std::exception_ptr failure, bool unknown = false);
+  // The first action of `undone` was a write, and failed; none of them was begun. `written`: what the journal says.
+  GRADWIRE_DECL lifecycle_actions on_unwritable(std::exception_ptr failure, const lifecycle_state& written,
+                                                const lifecycle_actions& undone);
 
   bool is_over() const noexcept { return over_; }
   bool is_failing() const noexcept { return failure_ != nullptr; }
@@ -83,8 +99,8 @@ class lifecycle_opening {
   struct progress {
     stage at = stage::unwanted;
     int creates = 0;
-    bool is_known = false;  // the journal named it when the run was opened
-    std::string trouble{};  // why it could not be deleted
+    bool was_asked = false;  // for, by an earlier process
+    std::string trouble{};   // why it could not be deleted
   };
 
   progress& at(part of) { return parts_[static_cast<std::size_t>(of)]; }
@@ -93,6 +109,7 @@ class lifecycle_opening {
   GRADWIRE_DECL bool has_to_wait(part of) const;  // for the one that it is made with
   GRADWIRE_DECL void start(part of, lifecycle_actions& out);
   GRADWIRE_DECL void create(part of, lifecycle_actions& out);
+  GRADWIRE_DECL void not_found(part of, const std::string& description, lifecycle_actions& out);
   GRADWIRE_DECL void give_up(std::exception_ptr failure, lifecycle_actions& out);
   GRADWIRE_DECL void clean_up(lifecycle_actions& out);
   GRADWIRE_DECL void finish_if_ready(lifecycle_actions& out);
@@ -104,6 +121,7 @@ class lifecycle_opening {
   std::array<progress, 3> parts_{};
   std::exception_ptr failure_{};
   std::optional<part> removing_{};
+  bool can_write_ = true;
   bool over_ = false;
 };
 
@@ -111,5 +129,6 @@ class lifecycle_opening {
 }  // namespace gradwire::inline v0
 
 #ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/platform/impl/lifecycle_failing.hpp>
 #include <gradwire/platform/impl/lifecycle_opening.hpp>
 #endif

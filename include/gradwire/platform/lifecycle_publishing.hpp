@@ -2,6 +2,8 @@
 // The way of new weights into a deployment as a state machine that owns neither socket, clock nor file: save, hot load,
 // wait, warm up. The snapshot chain says whether a base or a delta is saved.
 //
+//   * before a delta the deployment is looked at, once: unless all its replicas serve what was loaded last, by their own
+//     word, a base is saved. Somebody else may have loaded something, or a replica has started anew.
 //   * the name of a snapshot is sent to the deployment at most once. A load whose answer was lost is looked for in the
 //     deployment's status; where it cannot be seen there, a new base is saved and loaded under its own name.
 //   * a delta that the deployment refuses, or that fails to load, is followed by a base, once.
@@ -25,7 +27,7 @@ struct publishing_action {
   enum class kind : unsigned char {
     write,    // `event` into the journal
     save,     // a snapshot `name` of `type`
-    look,     // the deployment's status
+    look,     // the deployment's status, for `name`
     pause,    // a while, then on_pause
     load,     // `name`, with `previous` where it is a delta
     await,    // until every replica serves `name`
@@ -42,11 +44,11 @@ struct publishing_action {
 };
 using publishing_actions = std::vector<publishing_action>;
 
-// What the status of a deployment says, of its replicas together.
+// What the status of a deployment says of the snapshot that was looked for.
 struct replicas_seen {
   int count = 0;
-  std::string holds{};    // what every one serves; "": not the same, or nothing
-  std::string loading{};  // what one is loading, without an error
+  std::string holds{};    // its name, where every replica is ready and serves it
+  std::string loading{};  // its name, where one is loading it, without an error
 };
 
 class lifecycle_publishing {
@@ -72,8 +74,9 @@ class lifecycle_publishing {
   bool is_over() const noexcept { return over_; }
 
  private:
-  enum class stage : unsigned char { saving, before, loading, lost, awaiting, warming };
+  enum class stage : unsigned char { checking, saving, before, loading, lost, awaiting, warming };
 
+  GRADWIRE_DECL void save_after_check(publishing_actions& out, const std::exception_ptr& unseen = {});
   GRADWIRE_DECL void save(std::optional<checkpoint> wanted, publishing_actions& out);
   GRADWIRE_DECL void load(publishing_actions& out);
   GRADWIRE_DECL void give_up(publishing_actions& out, std::exception_ptr failure);
@@ -89,7 +92,7 @@ class lifecycle_publishing {
   std::optional<save_plan> saving_{};
   std::optional<load_plan> loading_{};
   std::string name_{};      // asked for
-  std::string identity_{};  // as the trainer calls it
+  std::string identity_{};  // as the trainer calls it; while `checking`: of what was loaded last
   checkpoint type_ = checkpoint::base;
   std::exception_ptr lost_{};
   bool fell_back_ = false;
@@ -100,5 +103,7 @@ class lifecycle_publishing {
 }  // namespace gradwire::inline v0
 
 #ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/platform/lifecycle_opening.hpp>
+//
 #include <gradwire/platform/impl/lifecycle_publishing.hpp>
 #endif

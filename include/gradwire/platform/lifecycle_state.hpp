@@ -29,9 +29,9 @@ enum class lifecycle_fact : unsigned char {
   begun,      // the run's own tag; path: what it was started with, see lifecycle_plan
   resolved,   // a version of a training shape, of a job's part
   creating,   // a part by its id; written before the request. type "ours"
-  created,    // … and it is there
+  created,    // … and it is there, made by this run
   refused,    // … and it was not made; without a part: a promotion that was not begun
-  attached,   // a part that was there before and is not the run's to delete
+  attached,   // a part that somebody else has made: it is not the run's to delete
   model,      // a training client's model; path: the state that it was made from, "" for none
   saving,     // a snapshot by the name asked for; type: base or delta; step
   saved,      // a snapshot by the name that the trainer gave it; type, step
@@ -73,8 +73,9 @@ enum class presence : unsigned char {
 struct part_record {
   std::string id{};  // of the part, without accounts/…
   presence is = presence::none;
-  bool ours = false;  // made by this run, so its to delete
-  int times = 0;      // that one was to be made: an id is never used for two
+  bool ours = false;      // made by this run, so its to delete
+  int times = 0;          // that one was to be made: an id is never used for two
+  bool answered = false;  // what became of its creation is known
   friend bool operator==(const part_record&, const part_record&) = default;
 };
 

@@ -104,6 +104,7 @@ class snapshot_chain {
 
   const std::optional<std::string>& last_saved() const noexcept { return last_saved_; }    // its name; nothing: unknown
   const std::optional<std::string>& last_loaded() const noexcept { return last_loaded_; }  // its name; nothing: unknown
+  const std::string& loaded_as() const noexcept { return loaded_as_; }                     // the identity of that one
 
  private:
   struct snapshot {

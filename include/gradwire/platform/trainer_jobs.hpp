@@ -125,8 +125,9 @@ class trainer_jobs_client {
   // Whatever it is doing: running jobs are waited for, stopped ones are resumed.
   GRADWIRE_DECL future<policy_job> reconnect(const std::string& id, job_wait_options options = {},
                                              progress_handler told = {}) const;
-  GRADWIRE_DECL future<completed> cancel(const std::string& id) const;
-  GRADWIRE_DECL future<completed> remove(const std::string& id) const;  // one that is not there is no error
+  GRADWIRE_DECL future<completed> cancel(const std::string& id) const;  // one that has ended is no error
+  // One that is not there is no error.
+  GRADWIRE_DECL future<completed> remove(const std::string& id, remove_options options = {}) const;
 
  private:
   detail::client_owner owner_;

@@ -29,6 +29,12 @@ struct job_wait_options {
   bool direct_route = false;  // where the gateway does not answer: try the host that the job names. The key goes there
 };
 
+// Of a deletion. A create whose answer was lost, or that was cancelled, may arrive after it: where there is nothing, it is
+// looked for so long, and what comes is deleted.
+struct remove_options {
+  double settle_seconds = 0;
+};
+
 struct deployment_wait_options {
   double poll_seconds = 5;
   double ready_seconds = 5400;

@@ -63,6 +63,10 @@ class model : public std::enable_shared_from_this<model> {
   const std::string& id() const noexcept { return id_; }
   std::int64_t next_seq_id() const noexcept { return next_seq_id_; }
 
+  // The trainer offered it when the model was made: what JSON batches then name.
+  void use_comms_v2() noexcept { comms_v2_ = true; }
+  bool speaks_comms_v2() const noexcept { return comms_v2_; }
+
   // Notes the name of a checkpoint; true when it is the first of that name.
   bool take_name(const std::string& name) { return names_.insert(name).second; }
 
@@ -83,6 +87,7 @@ class model : public std::enable_shared_from_this<model> {
   std::int64_t next_seq_id_ = 1;
   std::uint64_t epoch_ = 0;  // counts how often the server's count was followed
   bool busy_ = false;
+  bool comms_v2_ = false;
 };
 
 }  // namespace detail

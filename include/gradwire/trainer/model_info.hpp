@@ -43,5 +43,7 @@ GRADWIRE_DECL future<completed> run_unload(const training_core& core);
 }  // namespace gradwire::inline v0
 
 #ifndef GRADWIRE_SEPARATE_COMPILATION
+#include <gradwire/trainer/training_core.hpp>
+//
 #include <gradwire/trainer/impl/model_info.hpp>
 #endif

@@ -10,6 +10,7 @@
 
 #include <gradwire/trainer/client_event.hpp>
 #include <gradwire/transport/policy.hpp>
+#include <gradwire/transport/secret.hpp>
 #include <gradwire/wire/dialect.hpp>
 
 namespace gradwire::inline v0 {
@@ -21,11 +22,12 @@ enum class wire_format : unsigned char {
 };
 
 struct connect_options {
-  std::string token{};               // the API key; "": none
-  std::string ca_file{};             // PEM file of the certificates to trust; "": the system's
-  std::string proxy{};               // http://host:port; "": what HTTPS_PROXY and NO_PROXY say; "none"
-  bool allow_key_over_http = false;  // also to another machine, readable by everybody on the way
-  std::string dialect{};             // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
+  std::string token{};                   // the API key; "": none
+  std::string ca_file{};                 // PEM file of the certificates to trust; "": the system's
+  std::string proxy{};                   // http://host:port; "": what HTTPS_PROXY and NO_PROXY say; "none"
+  bool allow_key_over_http = false;      // also to another machine, readable by everybody on the way
+  std::vector<secret_header> headers{};  // in every request, beside the key's and hidden as it is
+  std::string dialect{};                 // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
   wire_format wire = wire_format::automatic;
   std::optional<wire::sequencing> order{};  // what the server does with a seq_id that it has seen; empty: find out
   double operation_timeout_seconds = 1800;  // from a call to its outcome, whatever the server does
@@ -61,6 +63,7 @@ struct from_state_options {
   std::string weights_access_token{};  // for a state of another account
   std::string optimizer = "adamw";     // what the state's model was made with, and …
   std::optional<double> lora_alpha{};  // … its alpha, where the server takes it: a state does not tell it
+  std::vector<std::pair<std::string, std::string>> user_metadata{};  // shown beside the new model
 };
 
 struct reference_options {
@@ -138,12 +141,13 @@ struct sample_options {
   bool prompt_logprobs = false;          // also the logprobs of the prompt's tokens
   int topk_prompt_logprobs = 0;          // also the k most probable tokens at each prompt position
 
-  // The next four only where the server knows them: one that does not is told of here and not in silence.
+  // The next five only where the server knows them: one that does not is told of here and not in silence.
   int topk_sample_logprobs = 0;            // the k most probable tokens at each sampled position
   int prompt_logprobs_last_n = 0;          // of the prompt's tokens only the last n; 0: all
   int prompt_alternatives = 0;             // that many draws at each prompt position after the first
   std::vector<std::int64_t> target_ids{};  // row-major [prompt - 1, K]: whose logprobs at each prompt position after
                                            // the first are wanted; -1: none
+  bool record_stability_info = false;      // kept by the server under the samples' sequence ids, for stable_reinforce
 };
 
 }  // namespace gradwire::inline v0

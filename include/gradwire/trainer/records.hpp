@@ -17,6 +17,11 @@ struct page_options {
   std::int64_t offset = 0;
 };
 
+enum class access_scope : unsigned char {
+  owned,       // the account's own
+  accessible,  // also what others let it see
+};
+
 template <class T>
 struct page {
   std::vector<T> items{};
@@ -52,6 +57,7 @@ struct weights_description {
   std::optional<bool> is_lora{};
   std::optional<std::int64_t> lora_rank{};
   std::optional<bool> train_unembed{}, train_mlp{}, train_attn{};
+  std::string optimizer{};  // "adamw", …; "": not said
 };
 
 struct session_description {

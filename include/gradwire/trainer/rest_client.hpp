@@ -30,8 +30,11 @@ class rest_client {
  public:
   explicit rest_client(detail::session_owner owner) noexcept : owner_(std::move(owner)) {}
 
-  GRADWIRE_DECL future<page<training_run_description>> training_runs(page_options which = {});
-  GRADWIRE_DECL future<training_run_description> training_run(const std::string& id);
+  GRADWIRE_DECL future<page<training_run_description>> training_runs(page_options which = {},
+                                                                     access_scope scope = access_scope::owned,
+                                                                     const std::string& project_id = {});  // "": any
+  GRADWIRE_DECL future<training_run_description> training_run(const std::string& id,
+                                                              access_scope scope = access_scope::owned);
 
   GRADWIRE_DECL future<page<checkpoint_description>> checkpoints(page_options which = {});       // the user's
   GRADWIRE_DECL future<page<checkpoint_description>> checkpoints_of(const std::string& run_id);  // of one run
@@ -55,8 +58,11 @@ class rest_client {
   // lost ends as error{outcome_unknown}.
   GRADWIRE_DECL future<std::string> copy_weights(const copy_weights_options& options);
 
-  GRADWIRE_DECL future<std::vector<std::string>> sessions(page_options which = {});
-  GRADWIRE_DECL future<session_description> session(const std::string& id);
+  GRADWIRE_DECL future<std::vector<std::string>> sessions(page_options which = {},
+                                                          access_scope scope = access_scope::owned);
+  GRADWIRE_DECL future<session_description> session(const std::string& id, access_scope scope = access_scope::owned);
+  // Moves a session into a project, with its runs and samplers.
+  GRADWIRE_DECL future<completed> assign_session_project(const std::string& id, const std::string& project_id);
   // All that match, newest first, page after page up to `most`. Experimental on the server's side.
   GRADWIRE_DECL future<std::vector<found_session>> search_sessions(const session_search& which,
                                                                    std::size_t most = 1000);
@@ -70,5 +76,6 @@ class rest_client {
 
 #ifndef GRADWIRE_SEPARATE_COMPILATION
 #include <gradwire/trainer/impl/rest_client.hpp>
+#include <gradwire/trainer/impl/rest_sessions.hpp>
 #include <gradwire/trainer/impl/search_sessions.hpp>
 #endif

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -102,6 +103,8 @@ struct samples {
 struct model_description {
   std::string name{};
   std::int64_t max_context_length = 0;  // tokens; 0: not said
+  std::optional<bool> trainable{};      // not said by every server, as is …
+  std::optional<bool> sampleable{};
 };
 
 // A forward_result is given to a field as its column.

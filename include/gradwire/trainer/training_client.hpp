@@ -19,6 +19,7 @@
 #include <gradwire/trainer/custom_loss.hpp>
 #include <gradwire/trainer/lower.hpp>
 #include <gradwire/trainer/model_info.hpp>
+#include <gradwire/trainer/save_and_sample.hpp>
 #include <gradwire/trainer/training_core.hpp>
 
 namespace gradwire::inline v0 {
@@ -86,6 +87,12 @@ class training_client {
   // Weights to sample from.
   future<saved_weights> save_weights_for_sampler(const save_weights_options& options) {
     return core().save_weights_for_sampler(options);
+  }
+
+  // … or at once, without a name for them: of the weights as they are, or of those that inflight saves replace.
+  future<sampling_client> save_weights_and_get_sampling_client(
+      sampling_client_kind kind = sampling_client_kind::snapshot) {
+    return detail::run_save_and_sample(core(), kind);
   }
 
   // Weights in Hugging Face's format, for rest_client::external_weights_urls.

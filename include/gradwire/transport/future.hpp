@@ -240,6 +240,7 @@ struct future_access {
     static_cast<void>(from.core());
     return std::move(from.state_);
   }
+  static std::weak_ptr<future_core> watch(const future<T>& from) { return from.state_; }
 
   // Runs `next(failure, value pointer)` when `from` is finished, on the thread that finishes it.
   template <class Next>

@@ -50,7 +50,7 @@ inline std::optional<std::string> from_base64(std::string_view text) {
     if (i % 4 == 3)
       for (int shift = 16; shift >= 0; shift -= 8) bytes += static_cast<char>(word >> shift & 255);
   }
-  bytes.resize(bytes.size() - padding);
+  for (std::size_t i = 0; i < padding; ++i) bytes.pop_back();
   return bytes;
 }
 

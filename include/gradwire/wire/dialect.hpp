@@ -25,6 +25,13 @@ enum class lowering : unsigned char {
   observed
 };
 
+// Whether datums may say which sampled sequences their tokens come from.
+enum class provenance : unsigned char {
+  refused,   // the server does not know the members
+  protobuf,  // what it takes in JSON is not known: its own client has no such form
+  both
+};
+
 // What the server does with a seq_id that it has seen.
 enum class sequencing : unsigned char {
   dedupes,  // same body: the same future again; other body: 409
@@ -44,8 +51,8 @@ struct dialect {
   bool overwrite = true;               // save_weights honours overwrite
   bool text_config = false;            // loss_fn_config values may be text; where not, text is refused or lost
   bool config_v2 = false;              // … and protobuf has numbers in field 7 beside field 5
-  bool newer_members = false;          // user_metadata of checkpoints, display_name, and the sampling options of 2026:
-                                       // a server without them drops them in silence, or refuses the request
+  bool newer_members = false;          // user_metadata of checkpoints, display_name, inflight sampler weights and the
+                                       // sampling options of 2026: a server without them drops them, or refuses
   bool load_on_live_model = true;      // load_weights any time; else only as a model's first operation
   bool load_clears_gradients = true;   // load_weights forgets the gradients that were accumulated
   bool create_via_load = false;        // load_weights with session_id makes the model
@@ -56,6 +63,10 @@ struct dialect {
   bool optimizers = false;             // create_model takes optimizer_config, optim_step optimizer_params
   bool grad_normalization = false;     // optim_step takes grad_accumulation_normalization
   bool matrix_targets = false;         // target_tokens may be [T, K]
+  provenance spans = provenance::refused;
+  bool comms =
+      false;  // create_model's result may offer "comms": "v2", which JSON batches then name; float32 is written
+              // with the digits of a float, and no result has null for a number
   sequencing order = sequencing::dedupes;
   bool policy_losses_as_written = true;  // importance_sampling, ppo and cispo are the documented formulas
   bool dedupes_all = false;              // where it dedupes: create_model, saves and loads too
@@ -70,7 +81,8 @@ inline constexpr dialect dialects[] = {
      .create_via_load = true,
      .session_finish = true,
      .optimizers = true,
-     .matrix_targets = true},
+     .matrix_targets = true,
+     .spans = provenance::protobuf},
     {.name = "skyrl",  // 0.4.0 and later
      .overwrite = false,
      .load_on_live_model = false,
@@ -99,6 +111,7 @@ inline constexpr dialect dialects[] = {
      .text_config = true,
      .asample = false,
      .grad_normalization = true,
+     .comms = true,
      .policy_losses_as_written = false},
     {.name = "gradwire",  // the embedded trainer
      .lora_alpha = true,
@@ -113,6 +126,8 @@ inline constexpr dialect dialects[] = {
      .optimizers = true,
      .grad_normalization = true,
      .matrix_targets = true,
+     .spans = provenance::both,
+     .comms = true,
      .dedupes_all = true},
 };
 

@@ -84,6 +84,7 @@ void members(auto& visit, is<create_model_request> auto& m) {
 
 void members(auto& visit, is<create_model_reply> auto& m) {
   visit.required("model_id", m.model_id);
+  visit("comms", m.comms);
   visit.constant("type", "create_model");
 }
 

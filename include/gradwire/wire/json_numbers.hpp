@@ -30,6 +30,15 @@ constexpr bool is_finite(T value) noexcept {
     return true;
 }
 
+// Neither NaN nor infinite nor the largest of its type.
+template <class T>
+constexpr bool is_ordinary(T value) noexcept {
+  if constexpr (std::floating_point<T>)
+    return value < std::numeric_limits<T>::max() && value > std::numeric_limits<T>::lowest();
+  else
+    return true;
+}
+
 constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -101,8 +110,11 @@ std::size_t append_numbers(std::string& out, std::span<const T> values, nonfinit
     }
     if (i != 0) *at++ = ',';
     const auto value = static_cast<Wire>(values[i]);
-    if (detail::is_finite(value)) {
+    if (detail::is_ordinary(value)) {
       at = std::to_chars(at, at + detail::number_width, value).ptr;
+    } else if (detail::is_finite(value)) {
+      // All digits: the shortest ones that mean the largest float are above it, which a reader of doubles may refuse.
+      at = std::to_chars(at, at + detail::number_width, static_cast<double>(value)).ptr;
     } else {
       if (policy == nonfinite::refuse) return i;
       std::memcpy(at, "null", 4);

@@ -47,6 +47,7 @@ void members(auto& visit, is<sample_request> auto& m) {
   visit("prompt_alt_tokens_k", m.prompt_alt_tokens_k);
   visit("prompt_logprobs_last_n", m.prompt_logprobs_last_n);
   visit("target_prompt_logprobs", m.target_prompt_logprobs);
+  visit("record_stability_info", m.record_stability_info);
   visit.constant("type", "sample");
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gradwire/wire/base64.hpp>
+#include <gradwire/wire/json_provenance.hpp>
 #include <gradwire/wire/json_tensor.hpp>
 
 namespace gradwire::inline v0 {
@@ -94,6 +95,9 @@ inline void write_datum(json_writer& out, const datum& value, std::int64_t index
     write(out.key(item.name), item.value);
   }
   out.end_object();
+  json_object_writer visit(out);
+  visit.unless_empty("model_input_spans", value.model_input_spans);
+  visit.unless_empty("loss_fn_input_spans", value.loss_fn_input_spans);
   out.end_object();
   out.locate(-1, {});
 }
@@ -106,6 +110,8 @@ inline void read(const json_reader& in, datum& value) {
   json_object_reader visit(in);
   visit.required("model_input", input);
   visit.required("loss_fn_inputs", value.loss_fn_inputs);
+  visit("model_input_spans", value.model_input_spans);
+  visit("loss_fn_input_spans", value.loss_fn_input_spans);
   value.model_input = std::move(input.chunks);
 }
 
@@ -114,6 +120,7 @@ inline void write(json_writer& out, const forward_backward_request& request) {
   out.begin_object();
   out.key("model_id").string(request.model_id);
   if (request.seq_id) out.key("seq_id").integer(*request.seq_id);
+  if (request.comms) out.key("comms").string(*request.comms);
   out.key(request.forward_only ? "forward_input" : "forward_backward_input").begin_object();
   out.key("data").begin_array();
   for (std::size_t i = 0; i < request.data.size(); ++i) write_datum(out, request.data[i], static_cast<std::int64_t>(i));
@@ -129,6 +136,7 @@ inline void read(const json_reader& in, forward_backward_request& request) {
   json_object_reader visit(in);
   visit.required("model_id", request.model_id);
   visit("seq_id", request.seq_id);
+  visit("comms", request.comms);
   request.forward_only = in.has("forward_input");
   const std::string_view name = request.forward_only ? "forward_input" : "forward_backward_input";
   const bool found = in.member(name, [&](const json_reader& input) {
@@ -154,6 +162,15 @@ inline void read(const json_reader& in, forward_backward_reply& reply) {
   visit("loss_fn_output_type", reply.loss_fn_output_type);
   visit("loss_fn_outputs", reply.loss_fn_outputs);
   visit("metrics", reply.metrics);
+}
+
+// What is offered beside the model in another form than is known here is not offered.
+inline void read(const json_reader& in, create_model_reply& reply) {
+  if (in.kind() != json_kind::object) return in.issue("dict_type", "Input should be an object");
+  json_object_reader(in).required("model_id", reply.model_id);
+  in.member("comms", [&](const json_reader& offered) {
+    if (offered.kind() == json_kind::string) reply.comms = offered.text();
+  });
 }
 
 // model_data in the middle: some servers call the base model base_model there, some give no tokenizer.

@@ -58,6 +58,7 @@ struct sample_request {  // POST asample
   std::optional<std::int64_t> prompt_alt_tokens_k{};     // …
   std::optional<std::int64_t> prompt_logprobs_last_n{};  // …
   std::optional<tensor> target_prompt_logprobs{};        // …: int64 [prompt - 1, K], -1 = skip
+  std::optional<bool> record_stability_info{};           // …: for losses that read it by sequence_id
 };
 
 enum class stop_reason : unsigned char { stop = 0, length = 1 };

@@ -13,6 +13,10 @@
 namespace gradwire::inline v0 {
 namespace wire {
 
+struct assign_project_request {  // PUT sessions/{id}/project
+  std::string project_id{};
+};
+
 struct session_owners {
   std::string type = "own";  // "accessible": everybody's; "user": those of owner_urns
   std::vector<std::string> owner_urns{};
@@ -66,6 +70,8 @@ struct search_sessions_reply {
   std::vector<session_summary> sessions{};      // newest first
   std::optional<session_cursor> next_cursor{};  // none: that was all
 };
+
+void members(auto& visit, is<assign_project_request> auto& m) { visit.required("project_id", m.project_id); }
 
 void members(auto& visit, is<session_owners> auto& m) {
   visit("type", m.type);

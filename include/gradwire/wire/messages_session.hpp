@@ -86,6 +86,7 @@ struct create_model_request {
 
 struct create_model_reply {
   std::string model_id{};
+  std::optional<std::string> comms{};  // how JSON batches may be exchanged with this model: "v1", "v2"
 };
 
 struct unload_model_request {

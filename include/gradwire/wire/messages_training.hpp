@@ -39,9 +39,10 @@ struct model_input {
   std::vector<chunk> chunks{};
 };
 
-// Where a run of positions comes from: the prompt or the samples of a sequence the server has sampled. Protobuf only.
+// Where a run of positions comes from: positions offset … offset + length - 1 of what a sequence that the server has
+// sampled was given, or of what it said.
 struct provenance_span {
-  bool sampled = false;  // else: prompt
+  bool sampled = false;  // else: of its prompt
   std::string sequence_id{};
   std::int64_t offset = 0;
   std::int64_t length = 0;
@@ -52,8 +53,8 @@ struct provenance_span {
 struct datum {
   std::vector<chunk> model_input{};
   named_tensors loss_fn_inputs{};
-  std::vector<provenance_span> model_input_spans{};
-  std::vector<provenance_span> loss_fn_input_spans{};
+  std::vector<provenance_span> model_input_spans{};    // both or neither: one after the other they cover the input …
+  std::vector<provenance_span> loss_fn_input_spans{};  // … and the targets
 };
 
 // A loss setting: a number on every server, text and truth values on those that know them.
@@ -70,7 +71,8 @@ struct forward_backward_request {
   std::vector<datum> data{};
   std::string loss_fn = "cross_entropy";
   wire::loss_fn_config loss_fn_config{};
-  bool forward_only = false;  // in JSON another endpoint (forward) with the member forward_input
+  bool forward_only = false;           // in JSON another endpoint (forward) with the member forward_input
+  std::optional<std::string> comms{};  // JSON only, where the model's maker offered it: "v2"
 };
 
 // "name:reduction" (loss:sum) or a bare name. A number that the server wrote as null is NaN.

@@ -83,6 +83,7 @@ GRADWIRE_DECL platform& platform::operator=(platform&& other) noexcept {
 
 GRADWIRE_DECL endpoint platform::endpoint() const { return {state_->http->base_url(), state_->it.options.token}; }
 GRADWIRE_DECL const std::string& platform::account() const { return state_->it.options.account; }
+GRADWIRE_DECL const std::filesystem::path& platform::files() const { return state_->it.files.root(); }
 
 GRADWIRE_DECL platform_counts platform::counts() const {
   using hosting::tally;

@@ -54,6 +54,7 @@ struct platform_options {
   std::vector<platform_fault> faults{};
   std::filesystem::path catalogue{};    // JSON file of training shapes; "": training_shapes.hpp
   std::filesystem::path files{};        // checkpoints and models; "": a temporary folder, removed at the end
+  std::filesystem::path requests{};     // file that gets a line of JSON for each request; "": none is kept
   std::string model = "gradwire/tiny";  // what every base model of the catalogue really is
   std::uint64_t seed = 0;               // of its weights
   int threads = 0;                      // of each trainer and each deployment; 0: as many as the machine has

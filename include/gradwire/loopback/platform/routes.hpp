@@ -146,6 +146,7 @@ inline void handle(world& it, call& request, const http_server::responder& respo
 // Every way a request can end without an answer of its own ends here.
 inline void serve(world& it, http_request request, const http_server::responder& respond) {
   if (it.closing) return respond(reply(unavailable("the platform is going away")));
+  it.requests.add(request);
   if (serve_trainer(it, request, respond)) return;
   call given{.request = std::move(request)};
   given.query = message::split_target(given.request.target);

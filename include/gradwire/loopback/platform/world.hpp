@@ -18,6 +18,7 @@
 #include <gradwire/loopback/platform/catalogue.hpp>
 #include <gradwire/loopback/platform/clock.hpp>
 #include <gradwire/loopback/platform/faults.hpp>
+#include <gradwire/loopback/platform/request_log.hpp>
 #include <gradwire/loopback/platform/served_weights.hpp>
 #include <gradwire/loopback/platform/trainer.hpp>
 #include <gradwire/wire/platform.hpp>
@@ -101,13 +102,15 @@ struct call {
 
 class world {
  public:
-  explicit world(platform_options given) : options(std::move(given)), shapes(options.catalogue), files(options.files) {
+  explicit world(platform_options given)
+      : options(std::move(given)), shapes(options.catalogue), files(options.files), requests(options) {
     for (const auto& fault : options.faults) faults.set(fault);
   }
 
   const platform_options options;
   const catalogue shapes;
   const detail::checkpoint_store files;  // the folder, and its end; checkpoints lie below it, a folder a job
+  request_log requests;
   platform_clock clock;
   fault_table faults;
   http_server* http = nullptr;

@@ -11,6 +11,7 @@
 
 #include <gradwire/loopback/model_config.hpp>
 #include <gradwire/loopback/service/builtin_loss.hpp>
+#include <gradwire/loopback/service/provenance.hpp>
 #include <gradwire/loopback/service/reply.hpp>
 #include <gradwire/loopback/training.hpp>
 #include <gradwire/wire/messages_training.hpp>
@@ -35,6 +36,7 @@ struct prepared_batch {
   std::vector<prepared_datum> data{};
   loss_settings settings{};
   bool forward_only = false;
+  bool comms_v2 = false;
 
   std::vector<example> examples() const {
     std::vector<example> all;
@@ -88,6 +90,7 @@ class datum_reader {
     prepared_datum prepared;
     prepared.tokens = text_tokens(datum_.model_input, config_, at("model_input"));
     read_targets(prepared);
+    check_provenance(datum_, prepared.tokens.size(), place_);
     const std::size_t count = prepared.targets.size();
     prepared.weights = column("weights", count, false);
     if (loss != builtin_loss::cross_entropy) {
@@ -179,6 +182,9 @@ inline loss_settings read_settings(const wire::forward_backward_request& request
 
 inline prepared_batch prepare(const wire::forward_backward_request& request, const model_config& config) {
   prepared_batch batch{.settings = read_settings(request), .forward_only = request.forward_only};
+  const std::string comms = request.comms.value_or("v1");
+  if (comms != "v1" && comms != "v2") invalid({"comms"}, "literal_error", "Input should be 'v1' or 'v2'");
+  batch.comms_v2 = comms == "v2";
   if (request.data.empty())
     invalid({"forward_backward_input", "data"}, "too_short", "there must be at least one datum");
   batch.data.reserve(request.data.size());

@@ -191,9 +191,27 @@ std::vector<T> cut(std::vector<T> all, const wire::page_cursor& page) {
   return {std::make_move_iterator(all.begin() + from), std::make_move_iterator(all.begin() + from + count)};
 }
 
+// "project_id=" of the query; "" when there is none.
+inline std::string project_of(const call& request) {
+  const std::string& target = request.request.target;
+  constexpr std::string_view name = "project_id=";
+  for (auto at = target.find('?'); at != target.npos; at = target.find('&', at + 1)) {
+    if (target.compare(at + 1, name.size(), name) != 0) continue;
+    const auto from = at + 1 + name.size();
+    return target.substr(from, target.find('&', from) - from);
+  }
+  return {};
+}
+
 inline http_response list_training_runs(service& it, call& request) {
-  wire::training_runs_reply reply{.cursor = page_of(request, it.models.size())};
-  for (const auto& [id, entry] : it.models) reply.training_runs.push_back(describe_run(it, *entry));
+  const std::string project = project_of(request);
+  wire::training_runs_reply reply;
+  for (const auto& [id, entry] : it.models) {
+    const auto session = it.sessions.find(entry->session_id);
+    if (project.empty() || (session != it.sessions.end() && session->second.project_id == project))
+      reply.training_runs.push_back(describe_run(it, *entry));
+  }
+  reply.cursor = page_of(request, reply.training_runs.size());
   reply.training_runs = cut(std::move(reply.training_runs), *reply.cursor);
   return message_reply(reply);
 }

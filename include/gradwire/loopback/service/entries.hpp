@@ -40,6 +40,8 @@ struct executed_operation {
   finished outcome{};
 };
 
+struct sampler_entry;
+
 struct model_entry {
   std::string id{};
   std::string session_id{};
@@ -59,6 +61,7 @@ struct model_entry {
   // compute thread
   std::optional<training_model> trained{};
   std::optional<frozen_model> frozen{};       // instead of trained, when base_only
+  std::shared_ptr<sampler_entry> inflight{};  // the weights that inflight saves replace
   std::int64_t next_seq_id = 1;               // with sequence_policy::strict
   std::int64_t no_op_steps = 0;               // optim_steps that were not computed, with no_op
   std::int64_t loss_tokens = 0;               // since the last step, with a slope that is not 0 …
@@ -91,8 +94,9 @@ struct sampler_entry {
 
   // compute thread
   std::optional<frozen_model> weights{};
-  std::filesystem::path folder{};  // to load the weights from
-  std::string problem{};           // why there are no weights
+  std::filesystem::path folder{};            // to load the weights from
+  std::string problem{};                     // why there are no weights
+  std::shared_ptr<sampler_entry> follows{};  // whose weights it has, as they are at each sample
 };
 
 struct sample_job {
@@ -112,6 +116,7 @@ struct session_entry {
   bool finished = false;
   wire::metadata user_metadata{};
   std::string display_name{};
+  std::string project_id{};
   std::string created_at{};  // ISO 8601 with microseconds; no two are the same
   std::string finish_reason{};
   std::map<std::int64_t, seen_request> model_requests{};

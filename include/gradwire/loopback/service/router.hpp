@@ -63,6 +63,7 @@ inline constexpr route routes[] = {
     {"POST", "session_heartbeat", heartbeat},
     {"POST", "sessions/*/finish", finish_session},
     {"POST", "sessions/search", search_sessions},
+    {"PUT", "sessions/*/project", assign_session_project},
     {"GET", "sessions", list_sessions},
     {"GET", "sessions/*", get_session},
     {"POST", "create_model", create_model},

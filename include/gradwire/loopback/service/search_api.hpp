@@ -38,13 +38,24 @@ inline bool is_wanted(const session_entry& entry, const wire::search_sessions_re
     if (std::find(entry.user_metadata.begin(), entry.user_metadata.end(), pair) == entry.user_metadata.end())
       return false;
   if (query.owner.type == "user") return false;  // whoever has the token is the only one here, without a URN
-  if (query.project_ids) return false;           // … and there are no projects
+  if (query.project_ids &&
+      std::find(query.project_ids->begin(), query.project_ids->end(), entry.project_id) == query.project_ids->end())
+    return false;
   if (!query.statuses) return true;
   return std::any_of(query.statuses->begin(), query.statuses->end(), [&](const wire::session_status_query& status) {
     if (status.type != (entry.finished ? "client_finished" : "active")) return false;
     return !status.reasons || !entry.finished ||
            std::find(status.reasons->begin(), status.reasons->end(), entry.finish_reason) != status.reasons->end();
   });
+}
+
+// A project is whatever a session is said to belong to.
+inline http_response assign_session_project(service& it, call& request) {
+  const auto given = parse<wire::assign_project_request>(request);
+  const auto found = it.sessions.find(request.arguments.at(0));
+  if (found == it.sessions.end()) throw refusal{404, "Session not found"};
+  found->second.project_id = given.project_id;
+  return {204, {}, {}};
 }
 
 inline http_response search_sessions(service& it, call& request) {
@@ -66,7 +77,8 @@ inline http_response search_sessions(service& it, call& request) {
     reply.next_cursor = {found.back()->created_at, found.back()->id};
   }
   for (const session_entry* each : found) {
-    wire::session_summary row{.session_id = each->id, .created_at = each->created_at, .owner = "local"};
+    wire::session_summary row{
+        .session_id = each->id, .created_at = each->created_at, .owner = "local", .project_id = each->project_id};
     row.status = wire::session_status{.type = each->finished ? "client_finished" : "active"};
     if (each->finished) row.status->reason = wire::session_reason{each->finish_reason};
     for (const auto& [name, model] : it.models)

@@ -35,6 +35,7 @@ inline http_response create_session(service& it, call& request) {
   it.sessions.emplace(id, session_entry{.id = id,
                                         .user_metadata = std::move(given.user_metadata),
                                         .display_name = given.display_name.value_or(""),
+                                        .project_id = given.project_id.value_or(""),
                                         .created_at = iso_time_now()});
   return message_reply(wire::create_session_reply{.session_id = id});
 }
@@ -90,6 +91,9 @@ inline http_response get_session(service& it, call& request) {
     if (entry->session_id == id) reply.training_run_ids.push_back(name);
   for (const auto& [name, entry] : it.samplers)
     if (entry->session_id == id) reply.sampler_ids.push_back(name);
+  const session_entry& asked = it.sessions.at(id);
+  if (!asked.user_metadata.empty()) reply.user_metadata = asked.user_metadata;
+  if (!asked.display_name.empty()) reply.display_name = asked.display_name;
   return message_reply(reply);
 }
 
@@ -152,7 +156,7 @@ inline http_response create_model(service& it, call& request) {
         entry->frozen = it.base;
       else
         entry->trained.emplace(it.base, it.trained_shape(entry->lora));
-      return finished{.result = wire::to_json(wire::create_model_reply{.model_id = entry->id})};
+      return finished{.result = wire::to_json(wire::create_model_reply{.model_id = entry->id, .comms = "v2"})};
     });
   });
   return message_reply(wire::submit_reply{.request_id = id, .model_id = std::move(model_id)});

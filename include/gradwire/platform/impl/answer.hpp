@@ -43,6 +43,10 @@ struct answer {
   bool maybe_earlier = false;  // an attempt before this one may have been executed
 };
 
+inline std::string advice(const question& asked) {
+  return asked.way_out_unknown.empty() ? "Look at what is there before you repeat it" : asked.way_out_unknown;
+}
+
 // A key may stand in what a server says.
 inline std::string scrubbed(const client_core& core, std::string text) { return core.api->scrubbed(std::move(text)); }
 
@@ -120,8 +124,7 @@ inline std::string way_out(const client_core& core, const question& asked, int s
   const std::string cause = last.empty() ? "" : ": " + last;
   switch (told.kind()) {
     case errc::outcome_unknown:
-      text += "the platform may or may not have done it (" + last + "); it is not sent again. " +
-              (asked.way_out_unknown.empty() ? "Look at what is there before you repeat it" : asked.way_out_unknown);
+      text += "the platform may or may not have done it (" + last + "); it is not sent again. " + advice(asked);
       break;
     case errc::transport:
       text += "the platform cannot be reached at " + core.api->address.text() + cause +

@@ -47,13 +47,13 @@ inline task<answer> ask(flow& f, question asked) {
   auto budget = f.net().budget_of(peer->address, policy);
   operation machine(record_of(f, asked, *peer), policy, seed, std::move(budget));
   const forget_cancel_text guard{f};
-  f.cancel_text = [&machine, &asked, &f] {
+  f.cancel_text = [&machine, &asked, &f](const char* what) {
     const error told = machine.cancelled(f.net().now());
-    return std::make_exception_ptr(
-        error(told.kind(), asked.name + " " + asked.subject + ": " +
-                               (told.kind() == errc::outcome_unknown
-                                    ? "cancelled while it was being sent; the platform may or may not have done it"
-                                    : "cancelled")));
+    const bool unknown = told.kind() == errc::outcome_unknown;
+    return std::make_exception_ptr(error(
+        told.kind(),
+        asked.name + (asked.subject.empty() ? "" : " " + asked.subject) + ": " + what +
+            (unknown ? " while it was being sent; the platform may or may not have done it. " + advice(asked) : "")));
   };
   answer said;
   std::string body;  // of the last reply
@@ -62,7 +62,7 @@ inline task<answer> ask(flow& f, question asked) {
   operation_action action = machine.begin(begun);
   while (action.what != operation_action::kind::done) {
     if (action.what == operation_action::kind::wait) {
-      co_await sleep_until{f, action.until};
+      co_await sleep_until(f, action.until);
       action = machine.on_timer(f.net().now());
       continue;
     }
@@ -138,6 +138,17 @@ task<M> ask_for(flow& f, question asked) {
   const question kept = asked;
   const answer said = co_await ask(f, std::move(asked));
   co_return read_answer<M>(f.core(), kept, said);
+}
+
+// … nothing where there is none.
+template <class M>
+task<std::optional<M>> ask_if_there(flow& f, question asked) {
+  asked.also = {404};
+  const question kept = asked;
+  const answer said = co_await ask(f, std::move(asked));
+  std::optional<M> found;
+  if (said.status != 404) found = read_answer<M>(f.core(), kept, said);
+  co_return found;
 }
 
 // One exchange without a second try: the status, 0 when there was none. For looking whether somebody is there.

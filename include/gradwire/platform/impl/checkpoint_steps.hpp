@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,7 +12,9 @@
 #include <vector>
 
 #include <gradwire/platform/checkpoints.hpp>
+#include <gradwire/platform/impl/ask_once.hpp>
 #include <gradwire/platform/impl/job_steps.hpp>
+#include <gradwire/platform/impl/waiting.hpp>
 
 namespace gradwire::inline v0 {
 namespace platform {
@@ -101,11 +104,9 @@ inline task<std::optional<model_record>> find_model_record(flow& f, std::string 
   asked.name = "get model";
   asked.subject = name;
   asked.target = "/v1/" + name;
-  asked.also = {404};
-  const question kept = asked;
-  const answer said = co_await ask(f, std::move(asked));
+  const auto said = co_await ask_if_there<wire::platform::model>(f, std::move(asked));
   std::optional<model_record> found;
-  if (said.status != 404) found = describe(read_answer<wire::platform::model>(f.core(), kept, said));
+  if (said) found = describe(*said);
   co_return found;
 }
 
@@ -212,34 +213,23 @@ inline task<promotion> begin_promotion(flow& f, promote_options options) {
   asked.target = "/v1/accounts/" + to.account + "/checkpoints/" + to.checkpoint + ":promote";
   asked.effect = effect::mutates;
   asked.attempt_seconds = 300;
-  asked.also = {400};
   asked.way_out_unknown = "There is no model '" + to.model +
                           "' yet. Wait and look with find_model(), and promote again only if it does not come";
-  std::exception_ptr unknown;
-  answer said;
-  for (;;) {
-    question once = asked;
-    once.body = wire::platform::to_json(body);
-    try {
-      said = co_await ask(f, std::move(once));
-    } catch (const error& failed) {
-      if (failed.kind() != errc::outcome_unknown) throw;
-      unknown = std::current_exception();
-    }
-    if (unknown || said.status != 400) break;
-    const auto no = wire::platform::read_status(said.body);
-    if (!body.async_promotion || !v0::detail::has_word(no.message, "async_promotion"))
-      throw_refusal(f.core(), asked, said.status, said.body, said.attempts, said.elapsed_seconds);
-    body.async_promotion.reset();  // it was refused, so it was not done
-  }
+  const std::function<bool(const std::string&, wire::platform::promote_request&)> drop =
+      [](const std::string& why, wire::platform::promote_request& of) {
+        const bool new_to_it = of.async_promotion && v0::detail::has_word(why, "async_promotion");
+        if (new_to_it) of.async_promotion.reset();
+        return new_to_it;
+      };
+  const fate came = co_await ask_without(f, asked, std::move(body), drop);
   promotion made;
-  if (unknown) {
+  if (came.unknown) {
     const std::optional<model_record> there = co_await find_model_record(f, to.model);
-    if (!there) std::rethrow_exception(unknown);
+    if (!there) std::rethrow_exception(came.unknown);
     made.model = *there;
     made.done = there->state.empty() || there->state == "READY";
   } else {
-    const auto reply = read_answer<wire::platform::promote_reply>(f.core(), asked, said);
+    const auto reply = read_answer<wire::platform::promote_reply>(f.core(), asked, came.said);
     if (reply.operation) {
       made = promotion_of(f.core(), *reply.operation);
     } else {

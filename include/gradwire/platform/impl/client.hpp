@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <gradwire/platform/client.hpp>
+#include <gradwire/platform/impl/peer.hpp>
 #include <gradwire/platform/impl/shape_steps.hpp>
-#include <gradwire/trainer/impl/peer.hpp>
 #include <gradwire/transport/environment.hpp>
 #include <gradwire/transport/runtime.hpp>
 
@@ -27,17 +27,6 @@ inline std::string root_of(std::string address) {
       break;
     }
   return address;
-}
-
-inline std::shared_ptr<const http_peer> peer_for(const std::string& address, const secret& key,
-                                                 const client_options& options, bool bearer) {
-  connect_options how;
-  how.ca_file = options.ca_file;
-  how.proxy = options.proxy;
-  how.allow_key_over_http = options.allow_key_over_http;
-  auto made = v0::detail::peer_at(address, key, {}, how);
-  made.bearer = bearer;
-  return std::make_shared<const http_peer>(std::move(made));
 }
 
 struct opened_peers {

@@ -44,9 +44,10 @@ class flow : public std::enable_shared_from_this<flow> {
   virtual void give_up(std::exception_ptr why) = 0;  // what its user gets
 
   void cancel() {
-    if (stopped) return;
-    stop(cancel_text ? cancel_text() : std::make_exception_ptr(error(errc::closed, "cancelled; nothing more is sent")));
+    if (stopped || (pass_on && pass_on())) return;  // else its outcome is that of the call it waits for
+    stop(why_of("cancelled", "cancelled; nothing more is sent"));
   }
+  void close() { stop(why_of("the client was closed", "the client was closed")); }
   void stop(std::exception_ptr why) {
     const auto self = shared_from_this();
     stopped = why;
@@ -54,9 +55,15 @@ class flow : public std::enable_shared_from_this<flow> {
     if (wake) std::exchange(wake, nullptr)();
   }
 
+  // What its user is told when it ends early.
+  std::exception_ptr why_of(const char* what, const char* between_requests) const {
+    return cancel_text ? cancel_text(what) : std::make_exception_ptr(error(errc::closed, between_requests));
+  }
+
   std::coroutine_handle<> root{};
-  std::function<void()> wake{};                       // ends what it waits for
-  std::function<std::exception_ptr()> cancel_text{};  // while a request is under way
+  std::function<void()> wake{};                                  // ends what it waits for
+  std::function<bool()> pass_on{};                               // cancels the call that it waits for, if that can be
+  std::function<std::exception_ptr(const char*)> cancel_text{};  // while a request is under way
   std::exception_ptr stopped{};
   bool over = false;  // it has an outcome
 
@@ -86,7 +93,7 @@ class client_core : public std::enable_shared_from_this<client_core> {
     while (!running_.empty()) {
       const auto first = (*running_.begin())->shared_from_this();
       running_.erase(first.get());
-      if (!first->stopped) first->stop(closed_error());
+      if (!first->stopped) first->close();
     }
   }
 

@@ -30,6 +30,7 @@ inline deployment describe(const wire::platform::deployment& from) {
   made.min_replica_count = from.min_replica_count;
   made.max_replica_count = from.max_replica_count;
   made.replica_count = from.replica_count;
+  made.annotations = from.annotations;
   made.create_time = from.create_time;
   return made;
 }
@@ -46,33 +47,21 @@ inline task<std::optional<deployment>> find_deployment(flow& f, std::string id) 
   asked.name = "get deployment";
   asked.subject = id;
   asked.target = co_await deployment_path(f, id);
-  asked.also = {404};
-  const question kept = asked;
-  const answer said = co_await ask(f, std::move(asked));
+  const std::string name = asked.target.substr(4);
+  const auto said = co_await ask_if_there<wire::platform::deployment>(f, std::move(asked));
   std::optional<deployment> found;
-  if (said.status != 404) {
-    found = describe(read_answer<wire::platform::deployment>(f.core(), kept, said));
-    if (found->name.empty()) found->name = kept.target.substr(4);
+  if (said) {
+    found = describe(*said);
+    if (found->name.empty()) found->name = name;
     if (found->id.empty()) found->id = id;
     if (!found->base_model.empty()) f.core().served_models[id] = found->base_model;
   }
   co_return found;
 }
 
-[[noreturn]] inline void no_such_deployment(const std::string& id) {
-  error_details details;
-  details.operation = "get deployment";
-  details.value = id;
-  details.http_status = 404;
-  throw error(errc::status,
-              "there is no deployment '" + v0::detail::printable(id, 80) +
-                  "' in this account; deployments().list() shows what there is",
-              std::move(details));
-}
-
 inline task<deployment> get_deployment(flow& f, std::string id) {
   std::optional<deployment> found = co_await find_deployment(f, id);
-  if (!found) no_such_deployment(id);
+  if (!found) no_such("deployment", id, "deployments().list() shows what there is");
   co_return std::move(*found);
 }
 
@@ -174,6 +163,9 @@ inline task<deployment> create_deployment(flow& f, deployment_request wanted) {
   asked.effect = effect::repeats;  // the id is ours: a second one is a 409
   asked.attempt_seconds = 60;
   asked.also = {409};
+  asked.way_out_unknown = "It may still come: deployments().remove(\"" + wanted.id +
+                          "\", {.settle_seconds = 60}) deletes it also then, find() shows it, and create() with this "
+                          "deployment_id makes no second one";
   const question kept = asked;
   const answer said = co_await ask(f, std::move(asked));
   deployment made;
@@ -183,6 +175,7 @@ inline task<deployment> create_deployment(flow& f, deployment_request wanted) {
     check_is_wanted(*found, wanted);
     made = std::move(*found);
     made.existed = !said.maybe_earlier;
+    made.doubtful = said.maybe_earlier;
   } else {
     made = describe(read_answer<wire::platform::deployment>(f.core(), kept, said));
     if (made.name.empty()) made.name = "accounts/" + account_id + "/deployments/" + wanted.id;

@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
+#include <gradwire/platform/impl/ask_once.hpp>
 #include <gradwire/platform/impl/deployment_steps.hpp>
+#include <gradwire/platform/impl/waiting.hpp>
 
 namespace gradwire::inline v0 {
 namespace platform {
@@ -59,19 +61,16 @@ inline task<deployment> wait_for_deployment(flow& f, std::string id, deployment_
   }
 }
 
-inline task<bool> delete_deployment(flow& f, std::string id) {
+inline task<bool> delete_deployment(flow& f, std::string id, double settle_seconds = 0) {
+  const std::string path = co_await deployment_path(f, id);
   question asked;
   asked.name = "delete deployment";
   asked.subject = id;
-  asked.method = "DELETE";
-  asked.target = (co_await deployment_path(f, id)) + "?ignoreChecks=true&hard=true";
-  asked.effect = effect::repeats;
-  asked.attempt_seconds = 30;
-  asked.also = {404};
-  const answer said = co_await ask(f, std::move(asked));
+  asked.target = path + "?ignoreChecks=true&hard=true";
+  const bool there = co_await ask_to_delete(f, std::move(asked), settle_seconds);
   f.core().served_models.erase(id);
   f.core().with_replicas.erase(id);
-  co_return said.status != 404;
+  co_return there;
 }
 
 inline task<deployment> create_or_get_deployment(flow& f, deployment_request wanted, deployment_wait_options how,
@@ -131,6 +130,7 @@ inline task<deployment> attach_trainer_job(flow& f, std::string id, std::string 
   wire::platform::update_deployment_request change;
   change.hot_load_trainer_job = job;
   co_await update_deployment(f, id, change, "hot_load_trainer_job");
+  f.core().with_replicas.erase(id);  // other pods come, and the first load waits for one
   const time_point begun = f.net().now();
   wait_progress at;
   at.what = "deployment " + id + " to follow trainer job " + wire::platform::last_segment(job);

@@ -156,10 +156,10 @@ GRADWIRE_DECL future<completed> deployments_client::warm_up(const std::string& i
   });
 }
 
-GRADWIRE_DECL future<completed> deployments_client::remove(const std::string& id) const {
-  return detail::start<completed>(owner_, [id](detail::flow& f) -> detail::task<completed> {
+GRADWIRE_DECL future<completed> deployments_client::remove(const std::string& id, remove_options options) const {
+  return detail::start<completed>(owner_, [id, options](detail::flow& f) -> detail::task<completed> {
     const time_point begun = f.net().now();
-    const bool there = co_await detail::delete_deployment(f, detail::deployment_id_of(id));
+    const bool there = co_await detail::delete_deployment(f, detail::deployment_id_of(id), options.settle_seconds);
     static_cast<void>(there);
     co_return completed{std::chrono::duration<double>(f.net().now() - begun).count()};
   });

@@ -144,11 +144,15 @@ struct arrival {
   void arrive(const std::shared_ptr<flow>& of) {
     if (std::exchange(over, true)) return;
     of->wake = nullptr;
+    of->pass_on = nullptr;
     waiting.resume();
   }
 };
 
+// These have constructors, because g++ 12 destroys the members of an aggregate twice that stands braced in a co_await.
 struct sleep_until {
+  sleep_until(flow& f, time_point until) : of(f), when(until) {}
+
   flow& of;
   time_point when;
   std::shared_ptr<arrival<bool>> shared = std::make_shared<arrival<bool>>();
@@ -173,9 +177,11 @@ inline sleep_until sleep(flow& of, double seconds) { return {of, of.net().now() 
 
 // One exchange; what comes back, a failure too, is its value.
 struct exchange {
+  exchange(flow& f, http_call call, bool abortable) : of(f), sent(std::move(call)), may_abort(abortable) {}
+
   flow& of;
   http_call sent;
-  bool may_abort = true;  // when the call is cancelled; when the client is closed it is aborted in any case
+  bool may_abort;  // when the call is cancelled; when the client is closed it is aborted in any case
   std::shared_ptr<arrival<http_outcome>> shared = std::make_shared<arrival<http_outcome>>();
 
   bool await_ready() const noexcept { return false; }
@@ -197,22 +203,35 @@ struct exchange {
   http_outcome await_resume() const { return std::move(*shared->value); }
 };
 
+// The outcome of another call. Who cancels this one cancels that one, which alone knows what has become of it: what it
+// ends with is then the end of both. When the client is closed nobody waits for it any more, and it is cancelled too.
 template <class T>
 struct wait_for_future {
+  wait_for_future(flow& f, future<T> inner) : of(f), from(std::move(inner)) {}
+
   flow& of;
   future<T> from;
   struct outcome {
     std::exception_ptr failure;
     std::optional<T> value;
   };
-  std::shared_ptr<arrival<outcome>> shared = std::make_shared<arrival<outcome>>();
+  struct arrived : arrival<outcome> {
+    bool is_cancelled = false;
+  };
+  std::shared_ptr<arrived> shared = std::make_shared<arrived>();
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) {
     shared->waiting = waiting;
     const auto self = of.shared_from_this();
     const auto state = shared;
-    of.wake = [state, gone = std::weak_ptr(self)] {
+    const auto cancel = [inner = v0::detail::future_access<T>::watch(from)] {
+      const auto running = inner.lock();
+      return running && running->cancel();
+    };
+    of.pass_on = [state, cancel] { return state->is_cancelled || (state->is_cancelled = cancel()); };
+    of.wake = [state, cancel, gone = std::weak_ptr(self)] {
+      cancel();
       if (const auto alive = gone.lock()) state->arrive(alive);
     };
     // The thread that finishes it may be another client's.
@@ -222,13 +241,16 @@ struct wait_for_future {
       if (value) came->value.emplace(std::move(*value));
       self->post([self, state, came] {
         if (state->over) return;
+        if (state->is_cancelled)
+          return self->stop(came->failure ? came->failure
+                                          : self->why_of("cancelled", "cancelled; nothing more is sent"));
         state->value.emplace(std::move(*came));
         state->arrive(self);
       });
     });
   }
   T await_resume() const {
-    if (!shared->value) of.check();
+    of.check();
     if (shared->value->failure) std::rethrow_exception(shared->value->failure);
     return std::move(*shared->value->value);
   }

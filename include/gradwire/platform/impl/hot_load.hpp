@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -148,33 +149,22 @@ inline task<completed> ask_for_hot_load(flow& f, std::string id, hot_load_option
   asked.to = core.hot_load;
   asked.effect = effect::mutates;
   asked.attempt_seconds = 200;
-  asked.also = {400};
   asked.headers = co_await hot_load_headers(f, id, options.base_model);
   asked.way_out_unknown =
       "Its status does not show it either. Wait and look at hot_load_state(), or save a base and load that";
   if (!options.source_url.empty()) asked.headers.push_back({"x-fireworks-hot-load-source-url", options.source_url});
-  std::exception_ptr unknown;
-  answer said;
-  for (;;) {
-    question once = asked;
-    once.body = wire::platform::to_json(body);
-    try {
-      said = co_await ask(f, std::move(once));
-    } catch (const error& failed) {
-      if (failed.kind() != errc::outcome_unknown) throw;
-      unknown = std::current_exception();
-    }
-    if (unknown || said.status != 400) break;
-    const auto no = wire::platform::read_status(said.body);
-    const bool new_to_it = body.reset_prompt_cache && v0::detail::has_word(no.message, "reset_prompt_cache") &&
-                           v0::detail::has_word(no.message, "extra inputs are not permitted");
-    if (!new_to_it) throw_refusal(core, asked, said.status, said.body, said.attempts, said.elapsed_seconds);
-    core.keeps_prompt_cache = true;  // it was refused, so it was not done
-    body.reset_prompt_cache.reset();
-  }
-  if (unknown) {
+  const std::function<bool(const std::string&, wire::platform::hot_load_request&)> drop =
+      [&core](const std::string& why, wire::platform::hot_load_request& of) {
+        const bool new_to_it = of.reset_prompt_cache && v0::detail::has_word(why, "reset_prompt_cache") &&
+                               v0::detail::has_word(why, "extra inputs are not permitted");
+        if (new_to_it) core.keeps_prompt_cache = true;
+        if (new_to_it) of.reset_prompt_cache.reset();
+        return new_to_it;
+      };
+  const fate came = co_await ask_without(f, std::move(asked), std::move(body), drop);
+  if (came.unknown) {
     const bool taken = co_await was_hot_load_taken(f, id, options);
-    if (!taken) std::rethrow_exception(unknown);
+    if (!taken) std::rethrow_exception(came.unknown);
   }
   co_return completed{std::chrono::duration<double>(f.net().now() - begun).count()};
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <gradwire/platform/impl/lifecycle_close.hpp>
@@ -32,6 +33,13 @@ inline void check_plan(const lifecycle_plan& plan, const lifecycle_options& opti
     refuse("training_shape", "is empty; give a shape's id like accounts/fireworks/trainingShapes/qwen3-8b-128k-h200");
   if (plan.base_model.empty()) refuse("base_model", "is empty; give accounts/<account>/models/<model>");
   if (plan.lora_rank < 0) refuse("lora_rank", "is negative; 0 trains every parameter");
+  const bool is_marked = !plan.trainer_job_id.empty() || !plan.reference_job_id.empty();
+  constexpr std::size_t mark = std::string_view(" [9f2c01ab]").size();
+  const std::size_t longest = most_of_a_display_name - (is_marked ? mark : 0);
+  if (plan.display_name.size() > longest)
+    refuse("display_name", "has " + std::to_string(plan.display_name.size()) + " characters, at most " +
+                               std::to_string(longest) + " are allowed" +
+                               (is_marked ? " where a job's id is given, because the run's tag is added" : ""));
   if (plan.gradient_accumulation_steps < 1) refuse("gradient_accumulation_steps", "must be 1 or more");
 }
 

@@ -86,11 +86,23 @@ GRADWIRE_DECL future<completed> lifecycle::close() const {
         continue;
       }
       std::exception_ptr failure;
+      if (action.what == kind::look) {
+        detail::part_seen seen;
+        try {
+          seen = co_await detail::look_for_late_part(f, weak, *action.of, action.id);
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        f.check();
+        then(failure ? machine->on_failed(*action.of, failure)
+                     : machine->on_found(*action.of, seen.what, seen.is_marked));
+        continue;
+      }
       try {
         auto asked = with_core(weak, [&](lifecycle_core& c) {
           if (action.of == part::deployment && c.options.end == end_of_deployment::scaled_to_zero)
             return detail::scaled_to_zero(c, action.id);
-          return detail::opening_steps::removal(c, *action.of, action.id);
+          return detail::opening_steps::removal(c, action);
         });
         static_cast<void>(co_await detail::wait_for(f, std::move(asked)));
       } catch (...) {

@@ -23,6 +23,16 @@ GRADWIRE_DECL lifecycle_actions lifecycle_closing::begin() {
   return out;
 }
 
+GRADWIRE_DECL lifecycle_actions lifecycle_closing::on_found(part of, found what, bool is_marked) {
+  lifecycle_actions out;
+  const lifecycle_fact fact = what == found::absent ? lifecycle_fact::refused
+                              : is_marked           ? lifecycle_fact::created
+                                                    : lifecycle_fact::attached;
+  write(out, {.what = fact, .of = of, .id = state_[of].id});
+  next(out);
+  return out;
+}
+
 GRADWIRE_DECL lifecycle_actions lifecycle_closing::on_removed(part of) {
   lifecycle_actions out;
   write(out, {.what = lifecycle_fact::deleted, .of = of, .id = state_[of].id});
@@ -41,9 +51,13 @@ GRADWIRE_DECL lifecycle_actions lifecycle_closing::on_failed(part of, const std:
 GRADWIRE_DECL void lifecycle_closing::next(lifecycle_actions& out) {
   for (const part each : detail::order_of_deletion) {
     if (!state_.owes(each) || !troubles_[static_cast<std::size_t>(each)].empty()) continue;
+    if (detail::may_be_anybodys(state_, each)) {
+      out.push_back({.what = detail::action_kind::look, .of = each, .id = state_[each].id});
+      return;
+    }
     if (state_[each].is != presence::going)
       write(out, {.what = lifecycle_fact::deleting, .of = each, .id = state_[each].id});
-    out.push_back({.what = detail::action_kind::remove, .of = each, .id = state_[each].id});
+    out.push_back(detail::removal_of(state_, each));
     return;
   }
   if (const std::string left = detail::left_of(state_, troubles_); !left.empty()) {

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -68,6 +69,9 @@ GRADWIRE_DECL lifecycle_journal::lifecycle_journal(std::string file) : file_(std
   descriptor_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor_ < 0) gradwire::detail::fail_journal(file_, std::string("cannot be opened: ") + std::strerror(errno));
   try {
+    struct ::stat about {};
+    if (::fstat(descriptor_, &about) != 0 || !S_ISREG(about.st_mode))
+      gradwire::detail::fail_journal(file_, "is no regular file; what is written there could not be read again");
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0)
       gradwire::detail::fail_journal(file_, "is written by another program");
     read();

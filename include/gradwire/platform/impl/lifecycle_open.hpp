@@ -26,7 +26,8 @@ struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
   }
 
   void perform(const lifecycle_actions& actions) {
-    for (const lifecycle_action& each : actions) {
+    for (auto next = actions.begin(); next != actions.end(); ++next) {
+      const lifecycle_action& each = *next;
       const auto alive = core.lock();
       if (!alive) return;
       switch (each.what) {
@@ -34,7 +35,8 @@ struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
           try {
             alive->journal.write(each.event);
           } catch (...) {
-            return broken(*alive, std::current_exception());
+            return perform(machine.on_unwritable(std::current_exception(), alive->journal.state(),
+                                                 lifecycle_actions(next, actions.end())));
           }
           if (each.of)
             alive->tell(std::string(to_string(*each.of)) + " " + each.id, std::string(name_of(each.event.what)));
@@ -50,12 +52,6 @@ struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
     if (machine.is_failing())  // what only waits need not go on
       for (auto& [kind, each] : running)
         if (kind == action_kind::wait || kind == action_kind::connect || kind == action_kind::inspect) each.cancel();
-  }
-
-  // The journal cannot be written: nothing more may be begun, not even a deletion.
-  void broken(lifecycle_core& of, const std::exception_ptr& failure) {
-    const std::string left = left_of(machine.state(), {});
-    fail(of, left.empty() ? failure : with_more(failure, ". Of this run there may be: " + left));
   }
 
   // The outcome is told when this thread does not hold the core any more: its user may let it, and its journal, go then.

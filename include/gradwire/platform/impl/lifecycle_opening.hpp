@@ -11,18 +11,20 @@
 
 namespace gradwire::inline v0 {
 namespace platform {
+
 GRADWIRE_DECL lifecycle_opening::lifecycle_opening(opening_wishes wishes, lifecycle_state state)
     : wishes_(std::move(wishes)), state_(std::move(state)) {
   for (const part each : all_parts) {
     const bool wanted =
         each == part::policy_job || (each == part::reference_job ? wishes_.reference : wishes_.deployment);
     at(each).at = wanted ? stage::idle : stage::unwanted;
-    at(each).is_known = state_[each].is == presence::there;
+    at(each).was_asked = state_[each].is == presence::asked;
   }
 }
 
 GRADWIRE_DECL void lifecycle_opening::write(lifecycle_actions& out, lifecycle_event event) {
   state_.apply(event);
+  if (!can_write_) return;
   out.push_back({.what = detail::action_kind::write, .of = event.of, .id = event.id, .event = std::move(event)});
 }
 
@@ -94,74 +96,95 @@ GRADWIRE_DECL void lifecycle_opening::create(part of, lifecycle_actions& out) {
   out.push_back({.what = detail::action_kind::create, .of = of, .id = state_[of].id});
 }
 
-GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_found(part of, found what, const std::string& description) {
+GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_found(part of, found what, const std::string& description,
+                                                            bool is_marked) {
   lifecycle_actions out;
   if (at(of).at != stage::looking) return out;
-  const presence before = state_[of].is;
-  const bool was_asked = before == presence::asked;
-  const std::string name =
-      std::string(to_string(of)) + " " +
-      (before == presence::none || before == presence::gone ? wishes_.existing[static_cast<std::size_t>(of)]
-                                                            : state_[of].id);
   if (what == found::absent) {
+    not_found(of, description, out);
+    return out;
+  }
+  const presence before = state_[of].is;
+  const bool is_named = before == presence::none || before == presence::gone;
+  const std::string id = is_named ? wishes_.existing[static_cast<std::size_t>(of)] : state_[of].id;
+  if (before == presence::asked && (is_marked || detail::has_own_id(state_, of))) {
+    write(out, {.what = lifecycle_fact::created, .of = of, .id = id});
+  } else if (before != presence::there) {
+    if (what != found::dead)
+      write(out, {.what = lifecycle_fact::attached, .of = of, .id = id});
+    else if (before == presence::asked)
+      write(out, {.what = lifecycle_fact::refused, .of = of, .id = id});
+  }
+  if (failure_ || what == found::dead) {
     at(of).at = stage::idle;
     if (failure_) {
-      if (was_asked) write(out, {.what = lifecycle_fact::refused, .of = of, .id = state_[of].id});
       clean_up(out);
-    } else if (before == presence::there) {
-      give_up(
-          std::make_exception_ptr(error(
-              errc::config, name + ", which the run's journal names, is not there any more" +
-                                (description.empty() ? "" : " (" + description + ")") +
-                                "; it was deleted by somebody else or has expired. Begin a run with another journal")),
-          out);
-    } else if (at(of).creates >= wishes_.creates) {
-      give_up(std::make_exception_ptr(error(errc::outcome_unknown, name + " was asked for " +
-                                                                       std::to_string(at(of).creates) +
-                                                                       " times without an answer, and is not there")),
-              out);
     } else {
-      create(of, out);
+      give_up(std::make_exception_ptr(error(errc::closed, std::string(to_string(of)) + " " + id +
+                                                              " will not serve any more" +
+                                                              (description.empty() ? "" : ": " + description) +
+                                                              "; begin a run with another journal, or name another "
+                                                              "one")),
+              out);
     }
-    return out;
-  }
-  if (was_asked) {
-    write(out, {.what = lifecycle_fact::created, .of = of, .id = state_[of].id});
-  } else if (before != presence::there && what != found::dead) {
-    write(out, {.what = lifecycle_fact::attached, .of = of, .id = wishes_.existing[static_cast<std::size_t>(of)]});
-  }
-  if (failure_) {
-    at(of).at = stage::idle;
-    clean_up(out);
-    return out;
-  }
-  if (what == found::dead) {
-    at(of).at = stage::idle;
-    give_up(std::make_exception_ptr(error(errc::closed, name + " will not serve any more" +
-                                                            (description.empty() ? "" : ": " + description) +
-                                                            "; begin a run with another journal, or name another one")),
-            out);
     return out;
   }
   const bool revives = what == found::stopped && of != part::deployment;
   at(of).at = revives ? stage::reviving : stage::waiting;
-  out.push_back(
-      {.what = revives ? detail::action_kind::revive : detail::action_kind::wait, .of = of, .id = state_[of].id});
+  out.push_back({.what = revives ? detail::action_kind::revive : detail::action_kind::wait, .of = of, .id = id});
   start_parts(out);
   return out;
 }
 
-GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_created(part of) {
+GRADWIRE_DECL void lifecycle_opening::not_found(part of, const std::string& description, lifecycle_actions& out) {
+  at(of).at = stage::idle;
+  const std::string name = std::string(to_string(of)) + " " + state_[of].id;
+  if (failure_) {
+    clean_up(out);
+  } else if (state_[of].is == presence::there) {
+    give_up(std::make_exception_ptr(
+                error(errc::config, name + ", which the run's journal names, is not there any more" +
+                                        (description.empty() ? "" : " (" + description + ")") +
+                                        "; it was deleted by somebody else or has expired. Begin a run with another "
+                                        "journal")),
+            out);
+  } else if (at(of).creates >= wishes_.creates) {
+    give_up(
+        std::make_exception_ptr(error(errc::outcome_unknown, name + " was asked for " + std::to_string(at(of).creates) +
+                                                                 " times without an answer, and is not there")),
+        out);
+  } else {
+    create(of, out);
+  }
+}
+
+GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_created(part of, creation how) {
   lifecycle_actions out;
   if (at(of).at != stage::creating) return out;
-  write(out, {.what = lifecycle_fact::created, .of = of, .id = state_[of].id});
+  const std::string id = state_[of].id;
+  if (how != creation::made && !detail::has_own_id(state_, of)) {  // its mark tells whose it is
+    at(of).at = stage::looking;
+    out.push_back({.what = detail::action_kind::look, .of = of, .id = id});
+    return out;
+  }
+  if (how == creation::taken && at(of).creates == 1 && !at(of).was_asked) {
+    at(of).at = stage::idle;
+    write(out, {.what = lifecycle_fact::refused, .of = of, .id = id});
+    give_up(std::make_exception_ptr(
+                error(errc::config, std::string(to_string(of)) + " " + id +
+                                        " was there before this run asked for it: another run has the same tag, of a "
+                                        "journal that was copied? Begin a run with another journal")),
+            out);
+    return out;
+  }
+  write(out, {.what = lifecycle_fact::created, .of = of, .id = id});
   if (failure_) {
     at(of).at = stage::idle;
     clean_up(out);
     return out;
   }
   at(of).at = stage::waiting;
-  out.push_back({.what = detail::action_kind::wait, .of = of, .id = state_[of].id});
+  out.push_back({.what = detail::action_kind::wait, .of = of, .id = id});
   start_parts(out);
   return out;
 }
@@ -206,77 +229,6 @@ GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_inspected(const std::strin
   at(part::deployment).at = stage::ready;
   finish_if_ready(out);
   return out;
-}
-
-GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_removed(part of) {
-  lifecycle_actions out;
-  if (removing_ != of || over_) return out;
-  removing_.reset();
-  write(out, {.what = lifecycle_fact::deleted, .of = of, .id = state_[of].id});
-  clean_up(out);
-  return out;
-}
-
-GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_failed(std::optional<part> of, lifecycle_action::kind during,
-                                                             std::exception_ptr failure, bool unknown) {
-  lifecycle_actions out;
-  if (over_) return out;
-  if (of && during == detail::action_kind::remove) {
-    if (removing_ != of) return out;
-    removing_.reset();
-    at(*of).trouble = detail::sentence_of(failure);
-    clean_up(out);
-    return out;
-  }
-  if (of && during == detail::action_kind::create) {
-    if (at(*of).at != stage::creating) return out;
-    if (unknown && !failure_) {
-      at(*of).at = stage::looking;
-      out.push_back({.what = detail::action_kind::look, .of = of, .id = state_[*of].id});
-      return out;
-    }
-    at(*of).at = stage::idle;
-    if (!unknown) write(out, {.what = lifecycle_fact::refused, .of = of, .id = state_[*of].id});
-  } else if (of && during == detail::action_kind::look) {
-    at(*of).at = stage::idle;
-  }
-  give_up(std::move(failure), out);
-  return out;
-}
-
-GRADWIRE_DECL void lifecycle_opening::give_up(std::exception_ptr failure, lifecycle_actions& out) {
-  if (!failure_) failure_ = std::move(failure);
-  clean_up(out);
-}
-
-// One after the other, when no create is on its way any more.
-GRADWIRE_DECL void lifecycle_opening::clean_up(lifecycle_actions& out) {
-  if (over_ || removing_) return;
-  for (const progress& each : parts_)
-    if (each.at == stage::creating || each.at == stage::looking) return;
-  if (!wishes_.keep_on_failure) {
-    for (const part each : detail::order_of_deletion) {
-      if (!state_.owes(each) || !at(each).trouble.empty()) continue;
-      if (state_[each].is != presence::going)
-        write(out, {.what = lifecycle_fact::deleting, .of = each, .id = state_[each].id});
-      removing_ = each;
-      out.push_back({.what = detail::action_kind::remove, .of = each, .id = state_[each].id});
-      return;
-    }
-  }
-  over_ = true;
-  out.push_back({.what = detail::action_kind::fail, .failure = with_what_is_left()});
-}
-
-GRADWIRE_DECL std::exception_ptr lifecycle_opening::with_what_is_left() const {
-  std::array<std::string, 3> troubles;
-  for (const part each : all_parts)
-    troubles[static_cast<std::size_t>(each)] = parts_[static_cast<std::size_t>(each)].trouble;
-  const std::string left = detail::left_of(state_, troubles);
-  bool made_one = false;
-  for (const part_record& each : state_.parts) made_one = made_one || each.is == presence::gone;
-  if (left.empty()) return made_one ? detail::with_more(failure_, ". What the run had made is deleted") : failure_;
-  return detail::with_more(failure_, ". Of this run there may still be: " + left);
 }
 
 GRADWIRE_DECL void lifecycle_opening::finish_if_ready(lifecycle_actions& out) {

@@ -75,7 +75,7 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
                   return c.platform.deployments().hot_load_state(c.parts.deployment);
                 });
                 const hot_load_status status = co_await detail::wait_for(f, std::move(asked));
-                told([&](lifecycle_publishing& m) { return m.on_status(detail::seen_in(status, m.identity())); });
+                told([&](lifecycle_publishing& m) { return m.on_status(detail::seen_in(status, action.name)); });
                 break;
               }
               case kind::pause: {

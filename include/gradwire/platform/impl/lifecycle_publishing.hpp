@@ -37,12 +37,26 @@ GRADWIRE_DECL lifecycle_publishing::lifecycle_publishing(snapshot_chain& chain, 
 
 GRADWIRE_DECL publishing_actions lifecycle_publishing::begin() {
   publishing_actions out;
+  if (chain_->next() == checkpoint::delta && wanted_.value_or(checkpoint::delta) == checkpoint::delta) {
+    at_ = stage::checking;
+    identity_ = chain_->loaded_as();
+    out.push_back({.what = detail::publishing_kind::look, .name = identity_});
+  } else {
+    save_after_check(out);
+  }
+  return out;
+}
+
+// A delta that was asked for and cannot be is refused by the chain.
+GRADWIRE_DECL void lifecycle_publishing::save_after_check(publishing_actions& out, const std::exception_ptr& unseen) {
   try {
     save(wanted_, out);
   } catch (...) {
-    give_up(out, std::current_exception());
+    const std::exception_ptr refused = std::current_exception();
+    give_up(out, unseen ? detail::with_more(
+                              refused, ". The deployment's status was not to be had: " + detail::sentence_of(unseen))
+                        : refused);
   }
-  return out;
 }
 
 GRADWIRE_DECL void lifecycle_publishing::save(std::optional<checkpoint> wanted, publishing_actions& out) {
@@ -67,7 +81,7 @@ GRADWIRE_DECL publishing_actions lifecycle_publishing::on_saved(const std::strin
     if (replicas_known_)
       load(out);
     else
-      out.push_back({.what = detail::publishing_kind::look});
+      out.push_back({.what = detail::publishing_kind::look, .name = identity_});
   } catch (...) {
     give_up(out, std::current_exception());
   }
@@ -88,7 +102,14 @@ GRADWIRE_DECL void lifecycle_publishing::load(publishing_actions& out) {
 GRADWIRE_DECL publishing_actions lifecycle_publishing::on_status(const replicas_seen& seen) {
   publishing_actions out;
   if (over_) return out;
-  if (at_ == stage::before) {  // a load before there is a replica is refused, or worse
+  if (at_ == stage::checking) {
+    if (seen.holds != identity_) {
+      detail::write(out, {.what = lifecycle_fact::unloaded, .id = identity_});
+      chain_->deployment_holds({});
+      replicas_known_ = seen.count > 0;
+    }
+    save_after_check(out);
+  } else if (at_ == stage::before) {  // a load before there is a replica is refused, or worse
     if (seen.count > 0) {
       replicas_known_ = true;
       load(out);
@@ -112,7 +133,7 @@ GRADWIRE_DECL publishing_actions lifecycle_publishing::on_status(const replicas_
 
 GRADWIRE_DECL publishing_actions lifecycle_publishing::on_pause() {
   publishing_actions out;
-  if (!over_) out.push_back({.what = detail::publishing_kind::look});
+  if (!over_) out.push_back({.what = detail::publishing_kind::look, .name = identity_});
   return out;
 }
 
@@ -151,12 +172,15 @@ GRADWIRE_DECL publishing_actions lifecycle_publishing::on_failed(publishing_acti
     if (unknown) {
       at_ = stage::lost;
       lost_ = std::move(failure);
-      out.push_back({.what = detail::publishing_kind::look});
+      out.push_back({.what = detail::publishing_kind::look, .name = identity_});
     } else {
       unloaded(out, std::move(failure));
     }
   } else if (during == detail::publishing_kind::await && at_ == stage::awaiting) {
     unloaded(out, std::move(failure));
+  } else if (during == detail::publishing_kind::look && at_ == stage::checking) {
+    chain_->deployment_holds({});  // not known, so a base
+    save_after_check(out, failure);
   } else if (during == detail::publishing_kind::look && at_ == stage::lost) {
     give_up(out, detail::with_more(lost_, "; and the deployment's status, which would tell whether it serves " +
                                               identity_ + ", was not to be had: " + detail::sentence_of(failure)));

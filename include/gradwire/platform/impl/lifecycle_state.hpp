@@ -43,14 +43,14 @@ GRADWIRE_DECL void lifecycle_state::apply(const lifecycle_event& event) {
       about = {event.id, presence::asked, true, about.times + 1};
       break;
     case lifecycle_fact::created:
-      about = {event.id, presence::there, true, about.times};
+      about = {event.id, presence::there, true, about.times, true};
       break;
     case lifecycle_fact::refused:
       about.is = presence::none;
       if (!event.of) promoting.clear(), std::erase(unsettled, event.id);
       break;
     case lifecycle_fact::attached:
-      about = {event.id, presence::there, false, about.times};
+      about = {event.id, presence::there, false, about.times, true};
       break;
     case lifecycle_fact::model:  // it has saved nothing yet, whatever the one before it had
       model = event.id;

@@ -8,8 +8,7 @@
 #include <string>
 #include <utility>
 
-#include <gradwire/platform/impl/lifecycle_core.hpp>
-#include <gradwire/platform/impl/lifecycle_text.hpp>
+#include <gradwire/platform/impl/lifecycle_looks.hpp>
 
 namespace gradwire::inline v0 {
 namespace platform {
@@ -32,8 +31,7 @@ struct opening_steps {
       case action_kind::resolve:
         return resolve(f, *action.of, action.id);
       case action_kind::look:
-        return action.of == part::deployment ? look_for_deployment(f, action.id)
-                                             : look_for_job(f, *action.of, action.id);
+        return look(f, *action.of, action.id);
       case action_kind::create:
         return create(f, *action.of, action.id);
       case action_kind::revive:
@@ -46,7 +44,7 @@ struct opening_steps {
       case action_kind::inspect:
         return inspect(f, action.id);
       default:
-        return remove(f, *action.of, action.id);
+        return remove(f, std::move(action));
     }
   }
 
@@ -61,38 +59,36 @@ struct opening_steps {
     co_return machine.on_resolved(of, profile->training_shape_version.name());
   }
 
-  task<lifecycle_actions> look_for_job(flow& f, part of, std::string id) {
-    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().find(id); });
-    const auto job = co_await wait_for(f, std::move(asked));
-    const bool says = job && found_as(job) == found::dead;
-    co_return machine.on_found(of, found_as(job),
-                               says ? job->state_text + (job->why.empty() ? "" : ", " + job->why) : "");
-  }
-
-  task<lifecycle_actions> look_for_deployment(flow& f, std::string id) {
-    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().find(id); });
-    const auto one = co_await wait_for(f, std::move(asked));
-    const bool says = one && found_as(one) == found::dead;
-    co_return machine.on_found(part::deployment, found_as(one),
-                               says ? one->state_text + (one->why.empty() ? "" : ", " + one->why) : "");
+  task<lifecycle_actions> look(flow& f, part of, std::string id) {
+    const part_seen seen = co_await look_for_part(f, core, of, id);
+    co_return machine.on_found(of, seen.what, seen.description, seen.is_marked);
   }
 
   task<lifecycle_actions> create(flow& f, part of, std::string id) {
+    creation how = creation::made;
     if (of == part::policy_job) {
       auto asked =
           with_core(core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().create(policy_config(c, id)); });
       policy = co_await wait_for(f, std::move(asked));
+      how = answer_of(policy->handle());
     } else if (of == part::reference_job) {
       auto asked = with_core(
           core, [&](lifecycle_core& c) { return c.platform.trainer_jobs().create_reference(reference_config(c, id)); });
       reference = co_await wait_for(f, std::move(asked));
+      how = answer_of(reference->handle());
     } else {
       if (policy_name.empty()) co_await name_policy(f);
       auto asked =
           with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().create(rollout_config(c, id)); });
-      static_cast<void>(co_await wait_for(f, std::move(asked)));
+      const deployment one = co_await wait_for(f, std::move(asked));
+      how = answer_of(one);
     }
-    co_return machine.on_created(of);
+    co_return machine.on_created(of, how);
+  }
+
+  template <class Created>
+  static creation answer_of(const Created& one) {
+    return one.existed ? creation::taken : one.doubtful ? creation::unclear : creation::made;
   }
 
   task<completed> name_policy(flow& f) {
@@ -179,38 +175,27 @@ struct opening_steps {
 
   // What the deployment holds, of what the journal says that it may hold.
   task<lifecycle_actions> inspect(flow& f, std::string id) {
-    auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().hot_load_state(id); });
-    const hot_load_status status = co_await wait_for(f, std::move(asked));
     const std::string coming = machine.state().loading.name, there = machine.state().loaded.name;
-    if (!coming.empty()) {
-      const replicas_seen seen = seen_in(status, coming);
-      if (seen.holds == coming) co_return machine.on_inspected(coming);
-      if (seen.loading == coming) {
-        auto waiting = with_core(core, [&](lifecycle_core& c) {
-          return c.platform.deployments().wait_hot_load(id, coming, c.options.hot_load_wait, c.options.on_progress);
-        });
-        bool came = true;
-        try {
-          static_cast<void>(co_await wait_for(f, std::move(waiting)));
-        } catch (const error&) {
-          f.check();  // the call was cancelled
-          came = false;
-        }
-        co_return machine.on_inspected(came ? coming : "");
-      }
-    }
-    co_return machine.on_inspected(!there.empty() && status.all_hold(there) ? there : "");
+    const std::string holds = co_await what_is_held(f, core, id, coming, there);
+    co_return machine.on_inspected(holds);
   }
 
-  task<lifecycle_actions> remove(flow& f, part of, std::string id) {
-    auto asked = with_core(core, [&](lifecycle_core& c) { return removal(c, of, id); });
+  task<lifecycle_actions> remove(flow& f, lifecycle_action what) {
+    auto asked = with_core(core, [&](lifecycle_core& c) { return removal(c, what); });
     static_cast<void>(co_await wait_for(f, std::move(asked)));
-    co_return machine.on_removed(of);
+    co_return machine.on_removed(*what.of);
   }
 
-  static future<completed> removal(const lifecycle_core& of, part which, const std::string& id) {
-    if (which == part::deployment) return of.platform.deployments().remove(id);
-    return of.platform.trainer_jobs().remove(id);
+  static future<completed> removal(const lifecycle_core& of, const lifecycle_action& what) {
+    const remove_options how{.settle_seconds = what.may_come_late ? of.options.settle_seconds : 0};
+    if (what.of == part::deployment) return of.platform.deployments().remove(what.id, how);
+    return of.platform.trainer_jobs().remove(what.id, how);
+  }
+
+  // What a job is called: one under an id that others may use says in its name whose it is.
+  std::string display_name(const lifecycle_core& of, part which) const {
+    const bool is_ours = has_own_id(machine.state(), which);
+    return is_ours ? of.plan.display_name : marked_name(of.plan.display_name, machine.state().run);
   }
 
   inline trainer_job_config policy_config(const lifecycle_core& of, const std::string& id) const;
@@ -225,7 +210,7 @@ inline trainer_job_config opening_steps::policy_config(const lifecycle_core& of,
   config.lora_rank = of.plan.lora_rank;
   config.learning_rate = of.plan.learning_rate;
   config.gradient_accumulation_steps = of.plan.gradient_accumulation_steps;
-  config.display_name = of.plan.display_name;
+  config.display_name = display_name(of, part::policy_job);
   config.job_id = id;
   if (of.plan.deployment && of.plan.bucket == hot_load_bucket::of_deployment)
     config.hot_load_deployment_id = machine.state()[part::deployment].id;
@@ -237,7 +222,7 @@ inline reference_job_config opening_steps::reference_config(const lifecycle_core
   config.base_model = of.plan.base_model;
   config.training_shape_ref = profiles[1]->training_shape_version;
   config.lora_rank = of.plan.lora_rank;
-  config.display_name = of.plan.display_name;
+  config.display_name = display_name(of, part::reference_job);
   config.job_id = id;
   return config;
 }
@@ -251,6 +236,8 @@ inline deployment_config opening_steps::rollout_config(const lifecycle_core& of,
   config.max_replica_count = of.plan.max_replica_count;
   config.transition = of.plan.transition;
   if (of.plan.bucket == hot_load_bucket::of_trainer) config.hot_load_trainer_job = policy_name;
+  if (!has_own_id(machine.state(), part::deployment))
+    config.annotations.emplace_back(run_annotation, machine.state().run);
   return config;
 }
 

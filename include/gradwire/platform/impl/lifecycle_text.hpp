@@ -28,6 +28,20 @@ inline std::string id_of_new_part(const lifecycle_state& state, part of) {
   return id;
 }
 
+// An id that was made of the run's tag: what has it was made by this run.
+inline bool has_own_id(const lifecycle_state& state, part of) {
+  return !state.run.empty() && state[of].id.starts_with("gradwire-" + state.run + "-");
+}
+
+// Asked for under an id that others may use, without an answer: only its mark tells whose it is.
+inline bool may_be_anybodys(const lifecycle_state& state, part of) {
+  return state[of].is == presence::asked && !has_own_id(state, of);
+}
+
+inline lifecycle_action removal_of(const lifecycle_state& state, part of) {
+  return {.what = action_kind::remove, .of = of, .id = state[of].id, .may_come_late = !state[of].answered};
+}
+
 inline std::string sentence_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <gradwire/platform/impl/job_steps.hpp>
+#include <gradwire/platform/impl/job_waits.hpp>
 #include <gradwire/platform/trainer_jobs.hpp>
 
 namespace gradwire::inline v0 {
@@ -24,6 +24,7 @@ GRADWIRE_DECL service_client connect_to(const job_handle& job, connect_options o
   if (options.ca_file.empty()) options.ca_file = core.options().ca_file;
   if (options.proxy.empty()) options.proxy = core.options().proxy;
   options.allow_key_over_http = options.allow_key_over_http || core.options().allow_key_over_http;
+  for (const auto& each : core.options().headers) options.headers.push_back({each.name, secret(each.value)});
   return service_client::connect_through(
       job.owner->shared_net(), {job.url, options.token.empty() ? core.api->key.reveal() : options.token}, options);
 }
@@ -213,33 +214,15 @@ GRADWIRE_DECL future<policy_job> trainer_jobs_client::reconnect(const std::strin
       });
 }
 
-namespace detail {
-
-inline future<completed> end_job(const client_owner& owner, const std::string& job, bool remove) {
-  return start<completed>(owner, [given = job, remove](flow& f) -> task<completed> {
-    const std::string id = job_id_of(given);
-    const std::string account_id = co_await account(f);
-    question asked;
-    asked.name = remove ? "delete trainer job" : "cancel trainer job";
-    asked.subject = id;
-    asked.method = remove ? "DELETE" : "POST";
-    asked.target = "/v1/accounts/" + account_id + "/rlorTrainerJobs/" + id + (remove ? "" : ":cancel");
-    if (!remove) asked.body = "{}";
-    asked.effect = effect::repeats;
-    asked.attempt_seconds = remove ? 30 : 60;
-    if (remove) asked.also = {404};
-    const answer said = co_await ask(f, std::move(asked));
-    co_return completed{said.elapsed_seconds};
+GRADWIRE_DECL future<completed> trainer_jobs_client::cancel(const std::string& id) const {
+  return detail::start<completed>(owner_, [id](detail::flow& f) -> detail::task<completed> {
+    co_return co_await detail::cancel_job(f, detail::job_id_of(id));
   });
 }
-
-}  // namespace detail
-
-GRADWIRE_DECL future<completed> trainer_jobs_client::cancel(const std::string& id) const {
-  return detail::end_job(owner_, id, false);
-}
-GRADWIRE_DECL future<completed> trainer_jobs_client::remove(const std::string& id) const {
-  return detail::end_job(owner_, id, true);
+GRADWIRE_DECL future<completed> trainer_jobs_client::remove(const std::string& id, remove_options options) const {
+  return detail::start<completed>(owner_, [id, options](detail::flow& f) -> detail::task<completed> {
+    co_return co_await detail::remove_job(f, detail::job_id_of(id), options.settle_seconds);
+  });
 }
 
 }  // namespace platform

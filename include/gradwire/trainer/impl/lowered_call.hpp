@@ -7,7 +7,7 @@
 
 #include <gradwire/trainer/impl/plain_batch.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
-#include <gradwire/trainer/lower.hpp>
+#include <gradwire/trainer/lowered_form.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {

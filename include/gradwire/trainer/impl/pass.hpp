@@ -111,8 +111,10 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
     body.loss_fn = request.loss;
     for (const auto& s : request.config) body.loss_fn_config.push_back({s.name, s.value});
     body.forward_only = request.forward_only;
-    wire::check_body(body, of.dialect());
+    wire::check_body(body, of.dialect(), chunk.begin);
+    wire::leave_out_unknown_spans(body, of.dialect(), of.encoding(), chunk.begin);
     const bool as_json = of.encoding() == wire::encoding::json;
+    if (as_json && request.on->speaks_comms_v2()) body.comms = "v2";
     const bool other_endpoint = as_json && request.forward_only;
     const effect what = request.forward_only ? effect::reads : counted_effect(of);
     auto record = of.record(

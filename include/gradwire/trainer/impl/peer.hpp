@@ -41,11 +41,12 @@ inline http_peer peer_at(const std::string& address, secret key, std::vector<sec
 }
 
 inline http_peer peer_of(const endpoint& where, const connect_options& options) {
-  return peer_at(where.url, secret(where.token.empty() ? options.token : where.token), {}, options);
+  return peer_at(where.url, secret(where.token.empty() ? options.token : where.token), options.headers, options);
 }
 
 inline http_peer peer_from_environment(const connect_options& options) {
   environment_endpoint found = read_environment(read_environment_variable);
+  for (const auto& each : options.headers) found.headers.push_back(each);
   return peer_at(found.url, std::move(found.key), std::move(found.headers), options);
 }
 

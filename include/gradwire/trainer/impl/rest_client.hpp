@@ -20,6 +20,11 @@ inline std::string query_of(const page_options& which) {
   return "?limit=" + std::to_string(which.limit) + "&offset=" + std::to_string(which.offset);
 }
 
+// `begin`: what comes before the parameter.
+inline std::string scope_of(access_scope scope, char begin) {
+  return scope == access_scope::accessible ? begin + std::string("access_scope=accessible") : "";
+}
+
 // …/training_runs/<run>/checkpoints/<weights|sampler_weights|external_weights>/<name>
 inline std::string checkpoint_url(const std::string& path, bool bare_name = false) {
   const auto parts = wire::parse_tinker_path(path);
@@ -55,6 +60,11 @@ operation_record get(const service_call<T>& call, const char* name, const std::s
   return record;
 }
 
+inline completed read_change(const operation_result& result) {
+  if (result.status >= 300) throw error(errc::protocol, "the trainer answered with a redirect");
+  return completed{result.elapsed_seconds};
+}
+
 // A change of a checkpoint that is the same when it is made twice.
 inline future<completed> change_checkpoint(const session_owner& owner, const char* name, const char* method,
                                            const std::string& path, const std::string& tail, std::string body) {
@@ -66,19 +76,19 @@ inline future<completed> change_checkpoint(const session_owner& owner, const cha
         record.any_reply = true;
         return record;
       },
-      [](const operation_result& result, const auto&) {
-        if (result.status >= 300) throw error(errc::protocol, "the trainer answered with a redirect");
-        return completed{result.elapsed_seconds};
-      });
+      [](const operation_result& result, const auto&) { return read_change(result); });
 }
 
 }  // namespace detail
 
-GRADWIRE_DECL future<page<training_run_description>> rest_client::training_runs(page_options which) {
+GRADWIRE_DECL future<page<training_run_description>> rest_client::training_runs(page_options which, access_scope scope,
+                                                                                const std::string& project_id) {
   return detail::ask<page<training_run_description>>(
       owner_,
-      [which](const auto& call) {
-        return detail::get(call, "training_runs", "/api/v1/training_runs" + detail::query_of(which));
+      [which, scope, project_id](const auto& call) {
+        return detail::get(call, "training_runs",
+                           "/api/v1/training_runs" + detail::query_of(which) + detail::scope_of(scope, '&') +
+                               (project_id.empty() ? "" : "&project_id=" + wire::url_segment(project_id)));
       },
       [](const operation_result& result, const auto&) {
         const auto reply = wire::from_json<wire::training_runs_reply>(result.body);
@@ -89,11 +99,12 @@ GRADWIRE_DECL future<page<training_run_description>> rest_client::training_runs(
       });
 }
 
-GRADWIRE_DECL future<training_run_description> rest_client::training_run(const std::string& id) {
+GRADWIRE_DECL future<training_run_description> rest_client::training_run(const std::string& id, access_scope scope) {
   return detail::ask<training_run_description>(
       owner_,
-      [id](const auto& call) {
-        return detail::get(call, "training_run", "/api/v1/training_runs/" + wire::url_segment(id));
+      [id, scope](const auto& call) {
+        return detail::get(call, "training_run",
+                           "/api/v1/training_runs/" + wire::url_segment(id) + detail::scope_of(scope, '?'));
       },
       [](const operation_result& result, const auto&) {
         return detail::describe(wire::from_json<wire::training_run>(result.body));
@@ -131,8 +142,13 @@ GRADWIRE_DECL future<weights_description> rest_client::weights_info(const std::s
       },
       [](const operation_result& result, const auto&) {
         const auto reply = wire::from_json<wire::weights_info_reply>(result.body);
-        return weights_description{reply.base_model,    reply.is_lora,   reply.lora_rank,
-                                   reply.train_unembed, reply.train_mlp, reply.train_attn};
+        return weights_description{reply.base_model,
+                                   reply.is_lora,
+                                   reply.lora_rank,
+                                   reply.train_unembed,
+                                   reply.train_mlp,
+                                   reply.train_attn,
+                                   reply.optimizer_config ? reply.optimizer_config->type : ""};
       });
 }
 
@@ -248,36 +264,6 @@ GRADWIRE_DECL future<std::string> rest_client::copy_weights(const copy_weights_o
         },
         with_token);
   });
-}
-
-GRADWIRE_DECL future<std::vector<std::string>> rest_client::sessions(page_options which) {
-  return detail::ask<std::vector<std::string>>(
-      owner_,
-      [which](const auto& call) { return detail::get(call, "sessions", "/api/v1/sessions" + detail::query_of(which)); },
-      [](const operation_result& result, const auto&) {
-        return wire::from_json<wire::sessions_reply>(result.body).sessions;
-      });
-}
-
-GRADWIRE_DECL future<session_description> rest_client::session(const std::string& id) {
-  return detail::ask<session_description>(
-      owner_,
-      [id](const auto& call) { return detail::get(call, "session", "/api/v1/sessions/" + wire::url_segment(id)); },
-      [](const operation_result& result, const auto&) {
-        auto reply = wire::from_json<wire::session_info_reply>(result.body);
-        return session_description{std::move(reply.training_run_ids), std::move(reply.sampler_ids),
-                                   reply.user_metadata.value_or(metadata{}), reply.display_name.value_or("")};
-      });
-}
-
-GRADWIRE_DECL future<sampler_description> rest_client::sampler(const std::string& id) {
-  return detail::ask<sampler_description>(
-      owner_,
-      [id](const auto& call) { return detail::get(call, "sampler", "/api/v1/samplers/" + wire::url_segment(id)); },
-      [](const operation_result& result, const auto&) {
-        auto reply = wire::from_json<wire::sampler_info_reply>(result.body);
-        return sampler_description{reply.sampler_id, reply.base_model, reply.model_path.value_or("")};
-      });
 }
 
 }  // namespace gradwire::inline v0

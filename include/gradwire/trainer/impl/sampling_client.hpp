@@ -65,11 +65,12 @@ inline void check_extras(const sample_options& o, std::size_t prompt_tokens, con
     wrong(std::to_string(o.target_ids.size()) + " target_ids are no whole number of rows of [prompt - 1, K] for " +
           std::to_string(prompt_tokens) + " prompt tokens");
   const bool newer = o.topk_sample_logprobs > 0 || o.prompt_logprobs_last_n > 0 || o.prompt_alternatives > 0 ||
-                     !o.target_ids.empty() || o.never_stop;
+                     !o.target_ids.empty() || o.never_stop || o.record_stability_info;
   if (newer && !knows.newer_members)
     wrong(
         "this server (" + std::string(knows.name) +
-        ") does not know topk_sample_logprobs, prompt_logprobs_last_n, prompt_alternatives, target_ids and never_stop");
+        ") does not know topk_sample_logprobs, prompt_logprobs_last_n, prompt_alternatives, target_ids, never_stop and "
+        "record_stability_info");
 }
 
 inline wire::sample_request sample_body(const sampling_session& from, const wire::array<std::int32_t>& prompt,
@@ -91,6 +92,7 @@ inline wire::sample_request sample_body(const sampling_session& from, const wire
   body.topk_prompt_logprobs = options.topk_prompt_logprobs;
   if (options.topk_sample_logprobs > 0) body.topk_sample_logprobs = options.topk_sample_logprobs;
   if (options.prompt_logprobs_last_n > 0) body.prompt_logprobs_last_n = options.prompt_logprobs_last_n;
+  if (options.record_stability_info) body.record_stability_info = true;
   if (options.prompt_alternatives > 0) body.prompt_alt_tokens_k = options.prompt_alternatives;
   if (!options.target_ids.empty()) {
     const auto rows = static_cast<std::int64_t>(prompt_tokens) - 1;

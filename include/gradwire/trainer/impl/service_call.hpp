@@ -144,11 +144,13 @@ void create_model(const std::shared_ptr<service_call<T>>& call, const training_c
   if (frozen && knows.base_only) body.base_only = true;
   if (options.optimizer != "adamw") body.optimizer_config = optimizer_config_of(options.optimizer);
   auto record = call->record("create_model", "/api/v1/create_model", wire::to_json(body), creation_effect(*call->of));
-  const auto made = [call, then](std::string id) {
+  const auto made = [call, then](std::string id, bool comms_v2 = false) {
     if (id.empty()) throw error(errc::protocol, "the trainer made a model but did not say its id");
     call->of->note_model(id);
     call->of->end_creation();
-    then(std::make_shared<model>(call->of, std::move(id)));
+    auto added = std::make_shared<model>(call->of, std::move(id));
+    if (comms_v2) added->use_comms_v2();
+    then(std::move(added));
   };
   call->of->begin_creation();
   call->of->run(std::move(record), traffic::submit, nullptr, [call, made](const operation_outcome& outcome) {
@@ -169,9 +171,10 @@ void create_model(const std::shared_ptr<service_call<T>>& call, const training_c
             [call](std::exception_ptr failure) { call->fail(std::move(failure)); });
       }
       const operation_result& result = *outcome.result;
-      std::string id = wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result.model_id;
-      if (id.empty()) id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
-      made(std::move(id));
+      auto reply = wire::read_outcome<wire::create_model_reply>(result.content_type, result.body).result;
+      if (reply.model_id.empty())
+        reply.model_id = wire::from_json<wire::submit_reply>(result.submit_body).model_id.value_or("");
+      made(std::move(reply.model_id), call->of->dialect().comms && reply.comms == "v2");
     } catch (...) {
       call->fail(std::current_exception());
     }
@@ -225,6 +228,7 @@ void create_from_state(const std::shared_ptr<service_call<T>>& call, const train
   body.path = options.path;
   body.optimizer = options.with_optimizer;
   if (!options.weights_access_token.empty()) body.weights_access_token = options.weights_access_token;
+  if (!options.user_metadata.empty()) body.user_metadata = options.user_metadata;
   check_optimizer(options.optimizer, call->of->dialect());
   if (options.optimizer != "adamw" && !options.with_optimizer)
     body.optimizer_config = optimizer_config_of(options.optimizer);

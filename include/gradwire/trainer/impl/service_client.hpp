@@ -65,6 +65,7 @@ GRADWIRE_DECL future<training_client> service_client::create_training_client_fro
       as_saved.train_attn = info.train_attn.value_or(true);
       as_saved.optimizer = options.optimizer;
       as_saved.lora_alpha = options.lora_alpha;
+      as_saved.user_metadata = options.user_metadata;
       detail::create_from_state(call, as_saved, options, [call, as_saved](std::shared_ptr<detail::model> made) {
         call->finish([&](const detail::session_owner& owner) {
           return training_client(std::make_shared<detail::training_core>(owner, made, as_saved, false));
@@ -221,7 +222,7 @@ GRADWIRE_DECL future<std::vector<model_description>> service_client::capabilitie
     detail::run_for(call, std::move(asked), [call](const operation_result& result) {
       std::vector<model_description> models;
       for (const auto& m : wire::from_json<wire::server_capabilities_reply>(result.body).supported_models) {
-        models.push_back({m.model_name, m.max_context_length.value_or(0)});
+        models.push_back({m.model_name, m.max_context_length.value_or(0), m.trainable, m.sampleable});
       }
       call->finish([&](const detail::session_owner&) { return models; });
     });

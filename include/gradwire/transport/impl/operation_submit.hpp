@@ -49,7 +49,8 @@ GRADWIRE_DECL operation_action operation::submit_status(time_point now, const ht
       return unpaid(now, wish);
     case 404:
       return missing(now, reply);
-    case 408:  // the server did not get the request in time
+    case 408:  // it did not come in time, or a gateway was tired of waiting for the answer
+      return ambiguous(now, wish);
     case 425:  // "not yet"
     case 429:
       return pause(now, wish);
