@@ -69,6 +69,8 @@ inline int read_command_line(int argc, char** argv, rl_settings& set) {
       if (value < 1) throw options::error("--" + std::string(name) + " is 1 or more");
     if (set.reference_shape.empty()) throw options::error("--reference-shape is empty; the loss needs a reference");
     if (const char* const address = std::getenv("FIREWORKS_BASE_URL")) set.platform = address;
+    if (set.only_close && set.platform.empty())
+      throw options::error("--close is for a platform that FIREWORKS_BASE_URL names; the embedded one keeps nothing");
     if (!set.platform.empty() && !(set.files + set.requests).empty())
       throw options::error("--files and --requests are the embedded platform's, and FIREWORKS_BASE_URL names another");
   } catch (const options::error& wrong) {

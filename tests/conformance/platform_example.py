@@ -350,7 +350,7 @@ def sentences():
 def usage():
     """What cannot be understood: the reason, the options, status 2."""
     for words_here in (("--steps", "x"), ("--steps",), ("--steps", "0"), ("--hot-load-every", "0"), ("--none",), ("word",),
-                       ("--reference-shape", "")):
+                       ("--reference-shape", ""), ("--close",)):
         status, told = started(*words_here)
         assert status == 2 and "--hot-load-every" in told and "platform:" not in told, (words_here, status, told)
     status, told = started("--files", "here", **there)

@@ -134,6 +134,11 @@ BOOST_AUTO_TEST_CASE(explicit_targets_are_not_shifted_and_weigh_1) {
   CHECK_SAME(weights_of(d), (reals{1, 1, 1}));
   const datum e{model_input(std::vector<int>{1}), weights = {0.5}, target_tokens = std::vector<std::int64_t>{2}};
   CHECK_SAME(weights_of(e), (reals{0.5}));
+  // Targets of one's own for tokens that come as parts: the parts then only give the weights.
+  const datum own{prompt({1, 2}) + response({3, 4}), target_tokens = {7, 8, 9}};
+  CHECK_SAME(inputs(own), (ids{1, 2, 3}));
+  CHECK_SAME(targets(own), (ids{7, 8, 9}));
+  CHECK_SAME(weights_of(own), (reals{0, 1, 1}));
 }
 
 BOOST_AUTO_TEST_CASE(too_few_tokens) {

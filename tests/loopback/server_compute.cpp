@@ -14,6 +14,7 @@ namespace {
 struct job {
   char weights;
   int number;
+  bool has_fixed_weights() const { return weights != 'i'; }  // else inflight
   bool same_weights(const job& other) const { return weights == other.weights; }
 };
 
@@ -40,6 +41,25 @@ BOOST_AUTO_TEST_CASE(samples_of_the_same_weights_that_wait_run_together) {
   go.set_value();
   done.get_future().wait();
   BOOST_TEST(log == " a1a2a3 task b1b2");
+}
+
+BOOST_AUTO_TEST_CASE(samples_of_weights_that_change_do_not_overtake_what_changes_them) {
+  std::string log;
+  std::promise<void> go, done;
+  compute_thread<job> compute([&](std::vector<job>& jobs) {
+    log += " ";
+    for (const auto& item : jobs) log += item.weights + std::to_string(item.number);
+  });
+  compute.submit([&] { go.get_future().wait(); });
+  compute.submit(job{'i', 1});
+  compute.submit(job{'i', 2});
+  compute.submit([&] { log += " save"; });
+  compute.submit(job{'i', 3});
+  compute.submit([&] { done.set_value(); });
+  compute.start();
+  go.set_value();
+  done.get_future().wait();
+  BOOST_TEST(log == " i1i2 save i3");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_queued_at_the_end_is_dropped) {

@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <mutex>
 #include <sstream>
 
+#include <gradwire/transport/lost_error.hpp>
 #include <gradwire/wire/base64.hpp>
 #include <gradwire/wire/json_document.hpp>
 
@@ -105,6 +107,28 @@ BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_made) {
   BOOST_CHECK_EXCEPTION(loopback::start_platform(options), error, [&](const error& wrong) {
     return wrong.kind() == errc::config && contains(wrong.what(), to.folder.path.string());
   });
+}
+
+BOOST_AUTO_TEST_CASE(without_room_for_a_line_the_platform_goes_on) {
+  std::mutex mutex;
+  std::vector<std::string> told;
+  const auto before = on_lost_error([&](const std::exception_ptr& lost) {
+    const std::lock_guard lock(mutex);
+    try {
+      std::rethrow_exception(lost);
+    } catch (const std::exception& said) {
+      told.emplace_back(said.what());
+    }
+  });
+  {
+    auto options = quick();
+    options.requests = "/dev/full";  // the file for which there is never room
+    const platform_driver it(options);
+    for (int i = 0; i < 3; ++i) it.ok<message::accounts_reply>("GET", "/v1/accounts");
+  }
+  on_lost_error(before);
+  BOOST_REQUIRE(told.size() == 1u);
+  BOOST_TEST(contains(told[0], "cannot write /dev/full: No space left on device"), told[0]);
 }
 
 BOOST_AUTO_TEST_CASE(without_one_nothing_is_kept_and_the_folder_is_told) {

@@ -282,6 +282,7 @@ BOOST_AUTO_TEST_CASE(checkpoints_and_their_promotion) {
   const auto begun = it.ok<message::promote_reply>("POST", target, body);
   BOOST_REQUIRE(begun.operation.has_value());
   BOOST_TEST(!begun.operation->done);
+  BOOST_TEST(it.ok<message::model>("GET", "/v1/accounts/acme/models/mine").state == "UPLOADING");
   it.platform.advance(20);
   const auto done = it.ok<message::operation>("GET", "/v1/" + begun.operation->name);
   BOOST_TEST(done.done);

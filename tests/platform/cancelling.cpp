@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A call that is given up: what it waits for is given up with it, and what may have been done is told by name.
+// A call that is given up: what it waits for is given up with it, and what may have been done is told by name. The same of
+// a run that is being opened.
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include <gradwire/platform/impl/flow.hpp>
+#include <gradwire/platform/lifecycle.hpp>
 
+#include "../support/temporary_folder.hpp"
 #include "played.hpp"
 
 using namespace playing;
@@ -31,6 +38,41 @@ future<T> around(const pf::client& client, const std::shared_ptr<outer_call<T>>&
     co_return made;
   });
 }
+
+// A run whose policy job, grpo-1, was there before and never gets its hardware. `at_20` happens when it is looked at 20
+// seconds after the beginning.
+struct opened_run {
+  temporary_folder folder{folder_in_memory()};
+  std::shared_ptr<played> net;
+  std::optional<pf::client> client;
+  std::optional<pf::lifecycle> run;
+  std::optional<future<pf::lifecycle_parts>> opening;
+  std::function<void()> at_20 = [] {};
+  int told = 0, told_late = 0;  // of on_progress
+
+  void open(pf::lifecycle_plan plan) {
+    scene s;
+    net = s.net;
+    client.emplace(s.client);
+    net->on("GET", job_path, [this](const seen&) {
+      if (net->seconds() == 20) at_20();
+      return reply_with(job("grpo-1", "JOB_STATE_PENDING"));
+    });
+    plan.training_shape = shape_id;
+    plan.base_model = "accounts/fireworks/models/qwen3-8b";
+    plan.trainer_job_id = "grpo-1";
+    pf::lifecycle_options options;
+    options.journal = (folder.path / "run.jsonl").string();
+    options.job_wait.poll_seconds = options.deployment_wait.poll_seconds = 5;
+    options.keep_on_failure = true;
+    options.on_progress = [this](const pf::wait_progress&) {
+      ++told;
+      if (opening) told_late += opening->ready();
+    };
+    run.emplace(*client, std::move(plan), std::move(options));
+    opening.emplace(run->open());
+  }
+};
 
 }  // namespace
 
@@ -132,6 +174,90 @@ BOOST_AUTO_TEST_CASE(a_create_under_way_when_the_client_goes_is_named) {
               {is_job ? "create trainer job m-1" : "create deployment m-1",
                "the client was closed while it was being sent", "remove(\"m-1\""},
               [&] { std::rethrow_exception(told); });
+  }
+}
+
+// It was told that the id is taken, maybe by its own first attempt, and looks.
+BOOST_AUTO_TEST_CASE(a_create_that_is_looked_for_when_it_is_cancelled_or_the_client_goes_is_named) {
+  for (const bool is_job : {true, false})
+    for (const bool is_cancelled : {true, false}) {
+      auto net = std::make_shared<played>();
+      auto client = std::make_unique<pf::client>(pf::client::connect_through(net, {"https://api.example.com", key}));
+      net->on("GET", "/v1/accounts", {reply(200, R"({"accounts":[{"name":"accounts/acme"}]})")});
+      const auto check = [&](auto made) {
+        const auto gone = [&](const seen&) {
+          is_cancelled ? static_cast<void>(made.cancel()) : client.reset();
+          return reply(200, "{}");
+        };
+        for (const char* path : {jobs_path, deployments_path}) {
+          net->on("POST", path, {lost(), reply(409, "{}")});
+          net->on("GET", std::string(path) + "/m-1", gone);
+        }
+        net->run();
+        must_fail(errc::outcome_unknown,
+                  {is_job ? "create trainer job m-1" : "create deployment m-1",
+                   is_cancelled ? "cancelled while it was looked for" : "closed while it was looked for",
+                   "may or may not", "remove(\"m-1\""},
+                  [&] { static_cast<void>(made.result()); });
+      };
+      if (is_job)
+        check(client->trainer_jobs().create_manual({.base_model = "accounts/acme/models/m",
+                                                    .job_id = "m-1",
+                                                    .accelerator_type = "B200",
+                                                    .accelerator_count = 8}));
+      else
+        check(client->deployments().create_manual(
+            {.deployment_id = "m-1", .base_model = "m", .accelerator_type = "B200"}));
+    }
+}
+
+// There is nothing to be deleted, so that it ends at once.
+BOOST_AUTO_TEST_CASE(a_run_that_could_not_be_opened_waits_for_nothing_more) {
+  const std::string path = std::string(deployments_path) + "/rollouts";
+  for (const bool is_cancelled : {true, false}) {
+    opened_run it;
+    std::string state = "CREATING";
+    it.at_20 = [&] {
+      if (is_cancelled) it.opening->cancel();
+      state = "FAILED";
+    };
+    it.open({.deployment = !is_cancelled, .deployment_id = is_cancelled ? "" : "rollouts"});
+    it.net->on("GET", path, [&](const seen&) { return reply_with(served("rollouts", state)); });
+    it.net->run();
+    must_fail(is_cancelled ? errc::closed : errc::status, {is_cancelled ? "open() was cancelled" : "FAILED"},
+              [&] { static_cast<void>(it.opening->result()); });
+    BOOST_TEST(it.net->log.back().at <= 25.0);  // the job would be looked at for two days
+    BOOST_TEST(it.told >= 5);
+    BOOST_TEST(it.told_late == 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_goes_away_while_it_is_opened_lets_its_client_go) {
+  opened_run it;
+  it.at_20 = [&] {
+    it.run.reset();
+    it.client.reset();
+  };
+  it.open({.deployment = false});
+  it.net->run();
+  must_fail(errc::closed, {"closed"}, [&] { static_cast<void>(it.opening->result()); });
+  BOOST_TEST(it.net->log.back().at == 20.0);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_can_be_cancelled_before_anything_is_known_of_it) {
+  for (const bool at_once : {true, false}) {
+    opened_run it;
+    it.open({.deployment = false});
+    it.net->on("GET", "/v1/accounts", [&](const seen&) {
+      if (it.net->seconds() > 5) it.opening->cancel();
+      return lost();
+    });
+    if (at_once) BOOST_TEST(it.opening->cancel());
+    it.net->run();
+    must_fail(errc::closed, {"cancelled"}, [&] { static_cast<void>(it.opening->result()); });
+    BOOST_TEST(it.net->seconds() < 60.0);  // of the 300 that it would try
+    BOOST_TEST((it.net->log.size() == 1u) == at_once);
+    BOOST_TEST(it.run->state().run.empty());
   }
 }
 

@@ -104,9 +104,15 @@ BOOST_AUTO_TEST_CASE(what_is_created_after_its_deletion_is_deleted_too) {
     s.net->on("DELETE", path, {reply(200, "{}")});
     static_cast<void>(s.get(remove(30)));
     BOOST_TEST(s.net->seconds() == begun);
-    s.net->on("DELETE", path, {lost(), reply(404, "{}")});  // the first one did it
-    static_cast<void>(s.get(remove(30)));
+    s.net->on("DELETE", path, {lost(), reply(404, "{}")});  // the first one did it, as it seems
+    static_cast<void>(s.get(remove(0)));
     BOOST_TEST(s.net->seconds() - begun < 5.0);
+    for (const http_outcome& ambiguous : {http_outcome(lost()), http_outcome(reply(503, "{}"))}) {  // or it did not
+      const auto before = s.net->count("DELETE", path);
+      s.net->on("DELETE", path, {ambiguous, reply(404, "{}"), reply(404, "{}"), reply(200, "{}")});
+      static_cast<void>(s.get(remove(30)));
+      BOOST_TEST(s.net->count("DELETE", path) - before == 4u);
+    }
   }
 }
 
@@ -118,6 +124,49 @@ BOOST_AUTO_TEST_CASE(a_create_that_timed_out_may_have_been_executed) {
   s.net->on("POST", jobs_path, {reply(503, "{}")});
   must_fail(errc::outcome_unknown, {"create trainer job grpo-1", "remove(\"grpo-1\", {.settle_seconds = 60})"},
             [&] { s.get(s.client.trainer_jobs().create(s.job_config())); });
+}
+
+// What is said to a later attempt, and what a look finds, says nothing of the attempt that was lost.
+BOOST_AUTO_TEST_CASE(a_refusal_after_a_lost_attempt_leaves_it_unknown) {
+  scene s;
+  const auto shape = s.profile().deployment_shape_version;
+  const auto create = [&](bool is_job, const std::vector<http_outcome>& answers) {
+    s.net->on("POST", is_job ? jobs_path : deployments_path, answers);
+    if (is_job) return static_cast<void>(s.get(s.client.trainer_jobs().create(s.job_config())));
+    static_cast<void>(s.get(s.client.deployments().create(
+        {.deployment_id = "rollouts", .base_model = "accounts/fireworks/models/qwen3-8b", .linked_shape = shape})));
+  };
+  const auto taken = reply(409, R"({"message":"already exists"})");
+  for (const bool is_job : {true, false}) {
+    const char* const name =
+        is_job ? "create trainer job grpo-1 (2 attempts" : "create deployment rollouts (2 attempts";
+    const char* const way_out = is_job ? "remove(\"grpo-1\"" : "remove(\"rollouts\"";
+    for (const http_response& no : {reply(400, R"({"message":"not so"})"), reply(403, R"({"message":"not so"})"),
+                                    reply(429, R"({"message":"not so: over your quota"})")}) {
+      const auto said = must_fail(errc::outcome_unknown,
+                                  {name, "not so", "An earlier attempt to create ", "It may still come", way_out}, [&] {
+                                    create(is_job, {lost(), no});
+                                  });
+      BOOST_TEST(said.details().http_status == no.status);
+      must_fail(errc::status, {"(1 attempt", "not so"}, [&] { create(is_job, {no}); });
+    }
+    const std::string path = is_job ? job_path : deployment_path;
+    s.net->on("GET", path, {reply(404, "{}")});
+    must_fail(errc::outcome_unknown, {name, "already exists", "It may still come", way_out}, [&] {
+      create(is_job, {lost(), taken});
+    });
+    s.net->on("GET", path, {reply(403, "{}")});
+    must_fail(errc::outcome_unknown, {"403", "It may still come", way_out}, [&] { create(is_job, {lost(), taken}); });
+    must_fail(errc::status, {"403"}, [&] { create(is_job, {taken}); });
+    auto other = job("grpo-1", "JOB_STATE_RUNNING");
+    auto another = served("rollouts", "READY");
+    other.training_config.base_model = another.base_model = "accounts/fireworks/models/qwen3-32b";
+    s.net->on("GET", path, {is_job ? reply_with(other) : reply_with(another)});
+    must_fail(errc::outcome_unknown, {"is taken by another", "qwen3-32b", "Look whose it is before you delete it"},
+              [&] {
+                create(is_job, {lost(), taken});
+              });
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_direct_route_gets_no_key_in_the_clear) {
@@ -143,7 +192,7 @@ BOOST_AUTO_TEST_CASE(the_direct_route_gets_no_key_in_the_clear) {
 
 BOOST_AUTO_TEST_CASE(what_a_job_hands_on_to_its_trainer) {
   pf::client_options options;
-  options.headers = {{"X-Tenant", "blue"}};
+  options.headers = {{"X-Tenant", "blue team"}};
   options.ca_file = "own.pem";
   options.proxy = "http://proxy.example.com:3128";
   scene s(options);
@@ -171,7 +220,7 @@ BOOST_AUTO_TEST_CASE(what_a_job_hands_on_to_its_trainer) {
   BOOST_TEST(text_at(sent.body, {"lora_config", "train_unembed"}) == "false");
   BOOST_TEST(text_at(sent.body, {"lora_config", "train_attn"}) == "false");
   BOOST_TEST(sent.key == key);
-  BOOST_TEST(sent.header("X-Tenant") == "blue");
+  BOOST_TEST(sent.header("X-Tenant") == "blue team");
   BOOST_TEST(sent.ca_file == "own.pem");
   BOOST_TEST(sent.proxy == "proxy.example.com:3128");
 }

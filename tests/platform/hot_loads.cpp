@@ -102,7 +102,11 @@ BOOST_AUTO_TEST_CASE(the_first_load_waits_for_a_replica) {
   static_cast<void>(s.get(s.client.deployments().attach_trainer("rollouts", follows.hot_load_trainer_job)));
   s.net->on("GET", hot_load_path, {status_of({}), status_of({replica("")})});
   static_cast<void>(s.get(s.client.deployments().hot_load("rollouts", {.identity = "step-3"})));
-  BOOST_TEST(s.net->count("GET", hot_load_path) == 5u);  // … of the pods of one trainer
+  BOOST_TEST(s.net->count("GET", hot_load_path) == 5u);  // … of the pods of one trainer, …
+  s.net->on("GET", hot_load_path, {status_of({}), status_of({}), status_of({replica("")})});
+  static_cast<void>(s.get(s.client.deployments().hot_load_state("rollouts")));
+  static_cast<void>(s.get(s.client.deployments().hot_load("rollouts", {.identity = "step-4"})));
+  BOOST_TEST(s.net->count("GET", hot_load_path) == 8u);  // … and as long as no look shows that they are gone
 }
 
 BOOST_AUTO_TEST_CASE(a_deployment_that_does_not_know_reset_prompt_cache) {

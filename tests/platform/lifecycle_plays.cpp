@@ -125,6 +125,9 @@ lifecycle_actions perform_create(played_world& world, lifecycle_opening& machine
     case 3:  // the first attempt got through or not, the second is told that the id is taken
       world.make(action.id);
       return machine.on_created(*action.of, creation::unclear);
+    case 4:  // … and the second is refused
+      if (world.once_in(2)) world.make(action.id);
+      return machine.on_failed(action.of, action.what, trouble(errc::status, "refused after a lost answer"), true);
     default:
       return machine.on_created(*action.of, world.make(action.id) ? creation::made : creation::taken);
   }

@@ -109,7 +109,9 @@ BOOST_AUTO_TEST_CASE(a_look_that_fails_does_not_lead_to_a_delta) {
   lifecycle_publishing one(chain, named.maker(), 1, {}, true);
   static_cast<void>(one.begin());
   BOOST_TEST(text_of(one.on_failed(step_kind::look, unreadable)) == "write saving s2, save base");
-  static_cast<void>(one.on_saved("path/s2"));
+  BOOST_TEST(text_of(one.on_saved("path/s2")) ==
+             "write saved path/s2, look for path/s2");  // nor to a load without a replica
+  static_cast<void>(one.on_status({.count = 1}));
   static_cast<void>(one.on_accepted());
   static_cast<void>(one.on_loaded());
   lifecycle_publishing insists(chain, named.maker(), 2, checkpoint::delta, true);
@@ -118,6 +120,33 @@ BOOST_AUTO_TEST_CASE(a_look_that_fails_does_not_lead_to_a_delta) {
   BOOST_REQUIRE(text_of(end) == "fail");
   BOOST_TEST(what(end[0].failure).find("no delta can be saved now") != std::string::npos);
   BOOST_TEST(what(end[0].failure).find("the answer lists no replicas") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_status_that_lists_no_replicas_is_one_without_any) {
+  const auto missing = std::make_exception_ptr(error(errc::status, "there is no pod", {.http_status = 404}));
+  for (const auto& untold : {trouble(errc::protocol, "the answer lists no replicas"), missing}) {
+    snapshot_chain chain(0);
+    names named;
+    lifecycle_publishing one(chain, named.maker(), 0, {}, false, 2);
+    static_cast<void>(one.begin());
+    static_cast<void>(one.on_saved("path/s1"));
+    BOOST_TEST(text_of(one.on_failed(step_kind::look, untold)) == "pause");
+    BOOST_TEST(text_of(one.on_pause()) == "look for path/s1");
+    BOOST_TEST(text_of(one.on_status({.count = 1})) == "write loading path/s1, load path/s1");
+    lifecycle_publishing late(chain, named.maker(), 0, {}, false, 1);
+    static_cast<void>(late.begin());
+    static_cast<void>(late.on_saved("path/s2"));
+    const auto end = late.on_failed(step_kind::look, untold);
+    BOOST_REQUIRE(text_of(end) == "fail");
+    BOOST_TEST(what(end[0].failure).find("lists no replica to load path/s2") != std::string::npos);
+    BOOST_TEST(what(end[0].failure).find(what(untold).substr(10)) != std::string::npos);  // without "gradwire: "
+  }
+  snapshot_chain chain(0);
+  names named;
+  lifecycle_publishing refused(chain, named.maker(), 0, {}, false);
+  static_cast<void>(refused.begin());
+  static_cast<void>(refused.on_saved("path/s1"));
+  BOOST_TEST(text_of(refused.on_failed(step_kind::look, trouble(errc::status, "not with this key"))) == "fail");
 }
 
 BOOST_AUTO_TEST_CASE(a_base_that_was_asked_for_needs_no_look) {

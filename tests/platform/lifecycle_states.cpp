@@ -196,6 +196,26 @@ BOOST_AUTO_TEST_CASE(an_id_that_was_taken_is_the_runs_only_with_its_mark) {
     }
 }
 
+// Its create was taken for refused, or it came after its deletion; the next process finds it.
+BOOST_AUTO_TEST_CASE(what_has_the_runs_mark_is_the_runs) {
+  for (const lifecycle_fact last : {lifecycle_fact::refused, lifecycle_fact::deleted})
+    for (const bool is_marked : {true, false})
+      for (const found what : {found::present, found::dead}) {
+        lifecycle_state state = begun();
+        state.apply({.what = lifecycle_fact::creating, .of = part::policy_job, .id = "shared"});
+        state.apply({.what = last, .of = part::policy_job, .id = "shared"});
+        lifecycle_opening opening = named_opening(state);
+        BOOST_TEST(text_of(opening.on_resolved(part::policy_job, "v")) == "write resolved policy_job, look policy_job");
+        const std::string then = text_of(opening.on_found(part::policy_job, what, "", is_marked));
+        if (what == found::dead)
+          BOOST_TEST(then == "fail");  // a tombstone is nobody's
+        else
+          BOOST_TEST(then == (is_marked ? "write created policy_job, wait policy_job"
+                                        : "write attached policy_job, wait policy_job"));
+        BOOST_TEST(opening.state().owes(part::policy_job) == (is_marked && what == found::present));
+      }
+}
+
 BOOST_AUTO_TEST_CASE(an_id_of_the_runs_own_that_is_taken_is_an_error) {
   lifecycle_opening opening({.reference = false, .deployment = false}, begun());
   static_cast<void>(opening.begin());

@@ -93,6 +93,28 @@ BOOST_AUTO_TEST_CASE(lost_answers_make_nothing_twice) {
   BOOST_TEST(at.hosted.deployments().empty());
 }
 
+// The second attempt is told that the id is taken, and the look that follows does not find the job yet.
+BOOST_AUTO_TEST_CASE(a_refusal_after_a_lost_answer_leaks_nothing) {
+  for (const bool keeps_failing : {false, true}) {
+    world at;
+    at.hosted.set_fault({"lose_reply", "create_job", 1});
+    at.hosted.set_fault({"job_vanishes", "", 1});
+    if (keeps_failing) at.hosted.set_fault({"refuse", "create_deployment:403", 1});
+    auto plan = whole_plan();
+    plan.reference_shape.clear();
+    const auto run = at.run(plan);
+    if (keeps_failing)
+      refusal([&] { run.open().result(); }, errc::status);
+    else
+      static_cast<void>(run.open().result());
+    BOOST_TEST(at.hosted.counts().jobs_created == 1);
+    BOOST_TEST(at.hosted.jobs().empty() == keeps_failing);
+    run.close().result();
+    BOOST_TEST(at.hosted.jobs().empty());
+    BOOST_TEST(at.hosted.deployments().empty());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_delta_that_does_not_load_is_followed_by_a_base) {
   world at;
   const auto run = at.run();

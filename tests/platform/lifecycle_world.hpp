@@ -46,6 +46,7 @@ struct world {
     chosen.job_wait.poll_seconds = chosen.deployment_wait.poll_seconds = chosen.hot_load_wait.poll_seconds = 0.02;
     chosen.hot_load_wait.ready_seconds = 60;  // on a slow machine, too
     chosen.settle_seconds = 0.2;
+    chosen.promote_wait.poll_seconds = 0.02;
     chosen.warm_up = {.tries = 3, .pause_seconds = 0.05};
     return chosen;
   }

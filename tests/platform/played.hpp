@@ -65,6 +65,7 @@ class played : public network {
   }
   void send(http_call call, std::function<void(http_outcome)> done) override {
     std::vector<http_header> headers = call.request->headers;
+    headers.insert(headers.end(), call.to->open_headers.begin(), call.to->open_headers.end());
     for (const auto& each : call.to->headers) headers.push_back({each.name, each.value.reveal()});
     const http_proxy* const way = call.to->way();
     log.push_back({.method = call.request->method,

@@ -50,6 +50,17 @@ BOOST_AUTO_TEST_CASE(every_inflight_client_has_the_newest_weights_that_were_save
   BOOST_TEST(score(fixed) == untrained);
 }
 
+BOOST_AUTO_TEST_CASE(a_strict_server_is_followed_after_a_failure) {
+  for (const auto kind : {sampling_client_kind::snapshot, sampling_client_kind::inflight}) {
+    bench b({.sequence = loopback::sequence_policy::strict});
+    b.trainer.save_state("a").result();
+    // executed and refused: the client's number is one ahead, and the next call is sent again with the server's
+    must_fail(errc::status, {"409"}, [&] { b.trainer.save_state("a").result(); });
+    auto sampler = b.trainer.save_weights_and_get_sampling_client(kind).result();
+    BOOST_TEST(std::abs(score(sampler) - score(b.trainer)) < 1e-4F);
+  }
+}
+
 // What goes out, member by member; a number of its own for each, in the session's one row of samplers.
 BOOST_AUTO_TEST_CASE(what_is_sent) {
   bench b;

@@ -42,7 +42,6 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_sdk) {
   b.trainer.forward_backward(golden_datums(), server_loss::cross_entropy{}).result();
   auto sent = requests(*b.net);
   BOOST_REQUIRE(sent.size() == 1u);
-  BOOST_TEST(b.net->log().back().body.size() > 0u);
   for (const auto& each : b.net->log())
     if (each.target.ends_with("/forward_backward"))
       BOOST_TEST(to_hex(each.body).find(golden_provenance::two_turns) != std::string::npos);

@@ -83,6 +83,8 @@ BOOST_AUTO_TEST_CASE(sessions_belong_to_projects) {
   BOOST_TEST(runs("second") == 1u);
   BOOST_TEST(rest.search_sessions({.project_ids = {"second"}}).result().at(0).project_id == "second");
   BOOST_TEST(rest.search_sessions({.project_ids = {"first"}}).result().empty());
+  rest.assign_session_project(id, "a b").result();
+  BOOST_TEST(runs("a b") == 1u);
   const auto told = rest.session(id, access_scope::accessible).result();
   BOOST_TEST(told.display_name == "a run");
   BOOST_TEST((told.user_metadata == metadata{{"why", "because"}}));

@@ -454,6 +454,22 @@ BOOST_AUTO_TEST_CASE(a_key_that_the_server_echoes_is_taken_out) {
   BOOST_TEST(reply.body == "the key (key) is not known!");
 }
 
+BOOST_AUTO_TEST_CASE(a_users_own_header_is_sent_and_is_no_secret) {
+  std::string seen;
+  http_server server({}, [&](http_request request, http_server::responder respond) {
+    seen = std::string(request.header("X-Team")) + "|" + std::string(request.header("Content-Type"));
+    respond({200, {}, "7 of 70 for post training"});
+  });
+  http_peer to = *peer_at("http://127.0.0.1:" + std::to_string(server.port()), "tml-a-key-of-20-letters");
+  to.open_headers = {{"X-Team", "post training"}, {"X-Shard", "7"}, {"Content-Type", "text/own"}};
+  runtime net;
+  const auto peer = std::make_shared<const http_peer>(std::move(to));
+  const auto reply = must_answer(exchange(
+      net, peer, {.method = "POST", .target = "/x", .headers = {{"Content-Type", "application/json"}}, .body = "{}"}));
+  BOOST_TEST(reply.body == "7 of 70 for post training");
+  BOOST_TEST(seen == "post training|application/json");
+}
+
 BOOST_AUTO_TEST_CASE(a_server_refuses_what_browsers_and_smugglers_send) {
   http_server server({}, [](http_request, http_server::responder respond) { respond({200, {}, "in"}); });
   asio::io_context io;

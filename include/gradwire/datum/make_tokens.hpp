@@ -121,7 +121,9 @@ inline void add_candidates(const numbers& from, token_core& core) {
 // The given targets instead of the shifted input; K a row are candidates, of which the first stands for the target.
 [[gnu::cold, gnu::noinline]] inline void add_targets(const numbers& from, token_core& core) {
   const place at{.column = "target_tokens"};
-  core.target_begin = core.length;
+  core.target_begin = core.ids.size();
+  core.input_spans = {};
+  core.target_spans = {};
   if (from.width > 1 || (from.width == 0 && from.size > core.length && from.size % core.length == 0)) {
     add_candidate_ids(from, at, core);
     for (std::size_t t = 0; t < core.length; ++t) core.ids.push_back(core.candidate_ids[t * core.candidates]);

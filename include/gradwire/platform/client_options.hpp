@@ -24,7 +24,7 @@ struct client_options {
   std::string inference_url{};         // where completions go; "": the same address
   std::string hot_load_url{};          // …
   std::string trainer_gateway_url{};   // …
-  std::vector<http_header> headers{};  // beside ours, in every request
+  std::vector<http_header> headers{};  // beside ours, in every request; no secrets
   double call_timeout_seconds = 300;   // of one request with all its retries
   retry_policy retry{.first_pause_seconds = 1, .longest_pause_seconds = 30};
   runtime_options connections{.max_polls = 64, .max_submits = 64};

@@ -71,6 +71,7 @@ struct lifecycle_options {
   deployment_wait_options deployment_wait{};
   hot_load_wait_options hot_load_wait{};
   warm_up_options warm_up{};
+  promote_wait_options promote_wait{};
   double settle_seconds = 30;    // a part whose create was not answered and is to go: how long it is looked for
   bool keep_on_failure = false;  // when a part fails: leave the others, and name them
   end_of_deployment end = end_of_deployment::removed;

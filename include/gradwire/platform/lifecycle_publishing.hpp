@@ -4,6 +4,7 @@
 //
 //   * before a delta the deployment is looked at, once: unless all its replicas serve what was loaded last, by their own
 //     word, a base is saved. Somebody else may have loaded something, or a replica has started anew.
+//   * nothing is loaded before a replica was seen. A status that does not list them is one without replicas.
 //   * the name of a snapshot is sent to the deployment at most once. A load whose answer was lost is looked for in the
 //     deployment's status; where it cannot be seen there, a new base is saved and loaded under its own name.
 //   * a delta that the deployment refuses, or that fails to load, is followed by a base, once.
@@ -79,6 +80,7 @@ class lifecycle_publishing {
   GRADWIRE_DECL void save_after_check(publishing_actions& out, const std::exception_ptr& unseen = {});
   GRADWIRE_DECL void save(std::optional<checkpoint> wanted, publishing_actions& out);
   GRADWIRE_DECL void load(publishing_actions& out);
+  GRADWIRE_DECL publishing_actions no_replica(const std::exception_ptr& untold = {});
   GRADWIRE_DECL void give_up(publishing_actions& out, std::exception_ptr failure);
   GRADWIRE_DECL void unloaded(publishing_actions& out, std::exception_ptr failure);
 

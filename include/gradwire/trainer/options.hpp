@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <gradwire/trainer/client_event.hpp>
+#include <gradwire/transport/http_message.hpp>
 #include <gradwire/transport/policy.hpp>
-#include <gradwire/transport/secret.hpp>
 #include <gradwire/wire/dialect.hpp>
 
 namespace gradwire::inline v0 {
@@ -22,12 +22,12 @@ enum class wire_format : unsigned char {
 };
 
 struct connect_options {
-  std::string token{};                   // the API key; "": none
-  std::string ca_file{};                 // PEM file of the certificates to trust; "": the system's
-  std::string proxy{};                   // http://host:port; "": what HTTPS_PROXY and NO_PROXY say; "none"
-  bool allow_key_over_http = false;      // also to another machine, readable by everybody on the way
-  std::vector<secret_header> headers{};  // in every request, beside the key's and hidden as it is
-  std::string dialect{};                 // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
+  std::string token{};                 // the API key; "": none
+  std::string ca_file{};               // PEM file of the certificates to trust; "": the system's
+  std::string proxy{};                 // http://host:port; "": what HTTPS_PROXY and NO_PROXY say; "none"
+  bool allow_key_over_http = false;    // also to another machine, readable by everybody on the way
+  std::vector<http_header> headers{};  // beside ours, in every request; no secrets
+  std::string dialect{};               // tinker, skyrl, skyrl-json, tuft, fireworks, gradwire; "": find out
   wire_format wire = wire_format::automatic;
   std::optional<wire::sequencing> order{};  // what the server does with a seq_id that it has seen; empty: find out
   double operation_timeout_seconds = 1800;  // from a call to its outcome, whatever the server does

@@ -35,12 +35,13 @@ constexpr duration in_seconds(double seconds) {
 struct http_peer {
   url address{};
   secret key{};
-  std::string ca_file{};                 // PEM file with the certificates to trust; "": the system's
-  double connect_timeout_seconds = 5;    // for name lookup, TCP, proxy and TLS together
-  std::optional<http_proxy> proxy{};     // never used for an address on this machine
-  std::vector<secret_header> headers{};  // beside the key's
-  bool allow_key_over_http = false;      // also to another machine, readable by everybody on the way
-  bool bearer = false;                   // the key also as Authorization: Bearer
+  std::string ca_file{};                    // PEM file with the certificates to trust; "": the system's
+  double connect_timeout_seconds = 5;       // for name lookup, TCP, proxy and TLS together
+  std::optional<http_proxy> proxy{};        // never used for an address on this machine
+  std::vector<secret_header> headers{};     // beside the key's
+  std::vector<http_header> open_headers{};  // no secrets: may be shown
+  bool allow_key_over_http = false;         // also to another machine, readable by everybody on the way
+  bool bearer = false;                      // the key also as Authorization: Bearer
 
   const http_proxy* way() const noexcept { return proxy && !address.is_loopback() ? &*proxy : nullptr; }
   bool has_credentials() const noexcept { return !key.empty() || !headers.empty(); }

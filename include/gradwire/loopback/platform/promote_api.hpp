@@ -154,7 +154,8 @@ inline http_response promote(world& it, call& request) {
   } else {
     const auto folder = it.files.own_folder("models") / id;
     copy_checkpoint(from.folder, folder);
-    promoted_model made{.folder = folder, .base_model = given.base_model};
+    promoted_model made{
+        .ready_at = at_once ? it.now() : operation.done_at, .folder = folder, .base_model = given.base_model};
     made.about = {.name = given.output_model,
                   .state = "READY",
                   .kind = from.lora_rank > 0 ? "HF_PEFT_ADDON" : "HF_BASE_MODEL",

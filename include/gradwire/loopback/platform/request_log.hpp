@@ -4,11 +4,14 @@
 //
 //   {"method":"POST","target":"/v1/accounts/…?…","headers":[["Content-Type","application/json"],…],"body":"{…}"}
 //
-// A body that is not UTF-8 is "body_base64". Keys are not in it: "(key)" stands where one was.
+// A body that is not UTF-8 is "body_base64". Keys are not in it: "(key)" stands where one was. When a line cannot be
+// written (the disk is full) that is told once as a lost error, the file ends before it, and the platform goes on.
 #pragma once
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -17,6 +20,7 @@
 #include <gradwire/loopback/platform/completion_text.hpp>
 #include <gradwire/loopback/platform/options.hpp>
 #include <gradwire/transport/http_message.hpp>
+#include <gradwire/transport/lost_error.hpp>
 #include <gradwire/transport/secret.hpp>
 #include <gradwire/wire/base64.hpp>
 #include <gradwire/wire/json_writer.hpp>
@@ -56,7 +60,17 @@ class request_log {
       line.key("body_base64").string(wire::to_base64(body));
     line.end_object();
     const std::string text = std::move(line).take() + '\n';
-    file_->write(text.data(), text.size());
+    try {
+      file_->write(text.data(), text.size());
+      size_ += static_cast<::off_t>(text.size());
+    } catch (const error& full) {
+      (void)!::ftruncate(file_->descriptor(), size_);  // no half a line
+      file_.reset();
+      std::string why = full.what();
+      if (why.starts_with("gradwire: ")) why.erase(0, 10);
+      gradwire::detail::report_lost_error(
+          std::make_exception_ptr(error(full.kind(), "the record of requests ends here: " + why, full.details())));
+    }
   }
 
  private:
@@ -67,6 +81,7 @@ class request_log {
 
   const secret keys_[2];
   std::optional<detail::open_file> file_;
+  ::off_t size_ = 0;
 };
 
 }  // namespace hosting

@@ -37,6 +37,7 @@ struct completion_job {
   http_server::responder respond{};
 
   bool same_weights(const completion_job&) const noexcept { return true; }
+  bool has_fixed_weights() const noexcept { return false; }  // a load may be waiting
 };
 
 class served_weights {

@@ -23,7 +23,11 @@ inline http_response get_account(world& it, call& request) {
 }
 
 inline message::model model_of(const world& it, const std::string& name) {
-  if (const auto promoted = it.models.find(name); promoted != it.models.end()) return promoted->second.about;
+  if (const auto promoted = it.models.find(name); promoted != it.models.end()) {
+    message::model told = promoted->second.about;
+    if (it.now() < promoted->second.ready_at) told.state = "UPLOADING";
+    return told;
+  }
   const catalogue_model* found = it.shapes.find_model(name);
   if (found == nullptr) throw not_found("there is no model '" + name + "'");
   return {.name = found->name,
@@ -43,7 +47,7 @@ inline http_response list_models(world& it, call& request) {
   for (const auto& each : it.shapes.models())
     if (each.name.starts_with(mine)) items.push_back(message::to_json(model_of(it, each.name)));
   for (const auto& [name, each] : it.models)
-    if (name.starts_with(mine)) items.push_back(message::to_json(each.about));
+    if (name.starts_with(mine)) items.push_back(message::to_json(model_of(it, name)));
   return list_reply("models", list_page(std::move(items), request.query));
 }
 

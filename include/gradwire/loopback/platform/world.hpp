@@ -65,7 +65,8 @@ struct deployment_record {
 };
 
 struct promoted_model {
-  message::model about{};
+  message::model about{};  // as it is when it is READY
+  double ready_at = 0;
   std::filesystem::path folder{};
   std::string base_model{};
 };

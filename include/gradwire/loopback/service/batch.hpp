@@ -36,7 +36,6 @@ struct prepared_batch {
   std::vector<prepared_datum> data{};
   loss_settings settings{};
   bool forward_only = false;
-  bool comms_v2 = false;
 
   std::vector<example> examples() const {
     std::vector<example> all;
@@ -184,7 +183,6 @@ inline prepared_batch prepare(const wire::forward_backward_request& request, con
   prepared_batch batch{.settings = read_settings(request), .forward_only = request.forward_only};
   const std::string comms = request.comms.value_or("v1");
   if (comms != "v1" && comms != "v2") invalid({"comms"}, "literal_error", "Input should be 'v1' or 'v2'");
-  batch.comms_v2 = comms == "v2";
   if (request.data.empty())
     invalid({"forward_backward_input", "data"}, "too_short", "there must be at least one datum");
   batch.data.reserve(request.data.size());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gradwire/loopback/service/session_api.hpp>
+#include <gradwire/wire/platform_path.hpp>
 
 namespace gradwire::inline v0 {
 namespace loopback {
@@ -191,20 +192,8 @@ std::vector<T> cut(std::vector<T> all, const wire::page_cursor& page) {
   return {std::make_move_iterator(all.begin() + from), std::make_move_iterator(all.begin() + from + count)};
 }
 
-// "project_id=" of the query; "" when there is none.
-inline std::string project_of(const call& request) {
-  const std::string& target = request.request.target;
-  constexpr std::string_view name = "project_id=";
-  for (auto at = target.find('?'); at != target.npos; at = target.find('&', at + 1)) {
-    if (target.compare(at + 1, name.size(), name) != 0) continue;
-    const auto from = at + 1 + name.size();
-    return target.substr(from, target.find('&', from) - from);
-  }
-  return {};
-}
-
 inline http_response list_training_runs(service& it, call& request) {
-  const std::string project = project_of(request);
+  const std::string project = wire::platform::split_target(request.request.target).value("project_id");
   wire::training_runs_reply reply;
   for (const auto& [id, entry] : it.models) {
     const auto session = it.sessions.find(entry->session_id);

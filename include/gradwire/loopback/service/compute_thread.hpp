@@ -84,6 +84,7 @@ class compute_thread {
     const auto at_most = std::chrono::steady_clock::now() + std::chrono::milliseconds(8);
     do {
       for (auto it = queue_.begin(); it != queue_.end() && jobs.size() < most;) {
+        if (it->samples.empty() && !jobs.front().has_fixed_weights()) return;  // that operation may change them
         if (it->samples.empty() || !it->samples.front().same_weights(jobs.front())) {
           ++it;
           continue;

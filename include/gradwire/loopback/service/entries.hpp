@@ -109,6 +109,7 @@ struct sample_job {
   std::size_t prompt_alternatives = 0;    // draws at each prompt position after the first
 
   bool same_weights(const sample_job& other) const noexcept { return sampler == other.sampler; }
+  bool has_fixed_weights() const noexcept { return !sampler->follows; }
 };
 
 struct session_entry {

@@ -22,9 +22,8 @@ namespace detail {
 // A result that is JSON in any case, or one that also has a protobuf form; or a failure.
 struct finished {
   std::variant<std::string, wire::forward_backward_reply, wire::sample_reply> result{};
-  int status = 200;           // else the failure's
-  std::string sentence{};     // of the failure
-  bool without_null = false;  // as JSON it has no null for a number (comms v2)
+  int status = 200;        // else the failure's
+  std::string sentence{};  // of the failure
 };
 
 class future_table {
@@ -108,25 +107,16 @@ class future_table {
       keep_for_now(id, it, refused.body.size());
       return waiter.respond(std::move(refused));
     }
-    auto reply =
-        std::visit([&](const auto& result) { return encode(result, waiter.protobuf, it.outcome.without_null); },
-                   it.outcome.result);
+    auto reply = std::visit([&](const auto& result) { return encode(result, waiter.protobuf); }, it.outcome.result);
     keep_for_now(id, it, reply.body.size());
     waiter.respond(std::move(reply));
   }
 
-  static http_response encode(const std::string& json, bool, bool) { return json_reply(json); }
+  static http_response encode(const std::string& json, bool) { return json_reply(json); }
   template <class Result>
-  static http_response encode(const Result& result, bool protobuf, bool without_null) {
-    if (protobuf) return {200, {{"Content-Type", "application/x-protobuf"}}, wire::to_protobuf(result)};
-    if (!without_null) return message_reply(result);
-    try {
-      return json_reply(wire::to_json(result));
-    } catch (const error&) {
-      return detail_reply(400,
-                          "the operation was executed, and a number of its result is not finite, which comms v2 does "
-                          "not carry in JSON; ask for the result as protobuf");
-    }
+  static http_response encode(const Result& result, bool protobuf) {
+    if (!protobuf) return message_reply(result);
+    return {200, {{"Content-Type", "application/x-protobuf"}}, wire::to_protobuf(result)};
   }
 
   // A fetched result may be asked for again, when the answer was lost; the oldest of them go first, and of those that

@@ -66,7 +66,7 @@ inline finished run_batch(service& it, model_entry& model, const prepared_batch&
   double sum = 0;
   for (const double loss : losses) sum += loss;
   reply.metrics.push_back({"loss:sum", sum});
-  return {.result = std::move(reply), .without_null = batch.comms_v2};
+  return {.result = std::move(reply)};
 }
 
 inline http_response forward_backward(service& it, call& request) {

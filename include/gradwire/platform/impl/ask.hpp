@@ -16,10 +16,44 @@ namespace gradwire::inline v0 {
 namespace platform {
 namespace detail {
 
-struct forget_cancel_text {
-  flow& of;
-  ~forget_cancel_text() { of.cancel_text = nullptr; }
+// What a call that ends early tells while this stands; what a step around it has set stays.
+class early_end {
+ public:
+  early_end(flow& f, std::function<std::exception_ptr(const char*)> text) : of_(f), is_mine_(!f.cancel_text) {
+    if (is_mine_) of_.cancel_text = std::move(text);
+  }
+  ~early_end() {
+    if (is_mine_) of_.cancel_text = nullptr;
+  }
+  early_end(const early_end&) = delete;
+  early_end& operator=(const early_end&) = delete;
+
+ private:
+  flow& of_;
+  const bool is_mine_;
 };
+
+inline std::string named(const question& asked) {
+  return asked.name + (asked.subject.empty() ? "" : " " + asked.subject);
+}
+
+inline std::exception_ptr cut_off(const question& asked, errc kind, const std::string& how) {
+  const bool unknown = kind == errc::outcome_unknown;
+  return std::make_exception_ptr(error(
+      kind,
+      named(asked) + ": " + how + (unknown ? "; the platform may or may not have done it. " + advice(asked) : "")));
+}
+
+// In a handler of `no`: what is said to a later attempt, or found after it, says nothing of one whose answer was lost.
+[[noreturn]] inline void throw_unknown(const question& asked, const error& no, const std::string& way_out) {
+  if (no.kind() == errc::outcome_unknown) throw;
+  std::string text = no.what();
+  if (text.starts_with("gradwire: ")) text.erase(0, 10);
+  throw error(
+      errc::outcome_unknown,
+      text + ". An earlier attempt to " + named(asked) + " was not answered, and may have been carried out. " + way_out,
+      no.details());
+}
 
 inline operation_record record_of(const flow& f, const question& asked, const http_peer& to) {
   operation_record record;
@@ -33,7 +67,6 @@ inline operation_record record_of(const flow& f, const question& asked, const ht
   record.result_limit = asked.reply_limit;
   record.time_limit_seconds = std::max(f.core().options().call_timeout_seconds, asked.attempt_seconds);
   record.headers = asked.headers;
-  for (const auto& each : f.core().options().headers) record.headers.push_back(each);
   return record;
 }
 
@@ -46,64 +79,64 @@ inline task<answer> ask(flow& f, question asked) {
   const auto seed = static_cast<std::uint64_t>(f.net().now().time_since_epoch().count());
   auto budget = f.net().budget_of(peer->address, policy);
   operation machine(record_of(f, asked, *peer), policy, seed, std::move(budget));
-  const forget_cancel_text guard{f};
-  f.cancel_text = [&machine, &asked, &f](const char* what) {
-    const error told = machine.cancelled(f.net().now());
-    const bool unknown = told.kind() == errc::outcome_unknown;
-    return std::make_exception_ptr(error(
-        told.kind(),
-        asked.name + (asked.subject.empty() ? "" : " " + asked.subject) + ": " + what +
-            (unknown ? " while it was being sent; the platform may or may not have done it. " + advice(asked) : "")));
-  };
+  const early_end told(f, [&machine, &asked, &f](const char* what) {
+    const errc kind = machine.cancelled(f.net().now()).kind();
+    return cut_off(asked, kind, kind == errc::outcome_unknown ? std::string(what) + " while it was being sent" : what);
+  });
   answer said;
   std::string body;  // of the last reply
   int sends = 0;
   const time_point begun = f.net().now();
   operation_action action = machine.begin(begun);
-  while (action.what != operation_action::kind::done) {
-    if (action.what == operation_action::kind::wait) {
-      co_await sleep_until(f, action.until);
-      action = machine.on_timer(f.net().now());
-      continue;
-    }
-    ++sends;
-    http_call sent;
-    sent.to = peer;
-    sent.request = action.request;
-    sent.deadline = action.until;
-    sent.reply_limit = action.reply_limit;
-    exchange under_way{f, std::move(sent), asked.effect == effect::reads};
-    http_outcome came = co_await under_way;
-    const time_point now = f.net().now();
-    const double elapsed = std::chrono::duration<double>(now - begun).count();
-    if (auto* reply = std::get_if<http_response>(&came)) {
-      body = reply->body;
-      said.status = reply->status;
-      if (std::find(asked.also.begin(), asked.also.end(), reply->status) != asked.also.end()) {
-        f.check();
-        said.body = std::move(body);
-        said.attempts = sends;
-        said.elapsed_seconds = elapsed;
-        said.maybe_earlier = machine.maybe_executed();
-        co_return said;
+  try {
+    while (action.what != operation_action::kind::done) {
+      if (action.what == operation_action::kind::wait) {
+        co_await sleep_until(f, action.until);
+        action = machine.on_timer(f.net().now());
+        continue;
       }
-      if (is_quota(*reply)) throw_refusal(core, asked, reply->status, body, sends, elapsed);
-      action = machine.on_reply(now, std::move(*reply));
-    } else {
-      action = f.is_closed() ? machine.on_close(now) : machine.on_failure(now, std::get<http_failure>(came));
+      ++sends;
+      http_call sent;
+      sent.to = peer;
+      sent.request = action.request;
+      sent.deadline = action.until;
+      sent.reply_limit = action.reply_limit;
+      exchange under_way{f, std::move(sent), asked.effect == effect::reads};
+      http_outcome came = co_await under_way;
+      const time_point now = f.net().now();
+      const double elapsed = std::chrono::duration<double>(now - begun).count();
+      if (auto* reply = std::get_if<http_response>(&came)) {
+        body = reply->body;
+        said.status = reply->status;
+        if (std::find(asked.also.begin(), asked.also.end(), reply->status) != asked.also.end()) {
+          f.check();
+          said.body = std::move(body);
+          said.attempts = sends;
+          said.elapsed_seconds = elapsed;
+          said.maybe_earlier = machine.maybe_executed();
+          co_return said;
+        }
+        if (is_quota(*reply)) throw_refusal(core, asked, reply->status, body, sends, elapsed);
+        action = machine.on_reply(now, std::move(*reply));
+      } else {
+        action = f.is_closed() ? machine.on_close(now) : machine.on_failure(now, std::get<http_failure>(came));
+      }
+      f.check();
     }
-    f.check();
-  }
-  if (machine.failure()) throw_failure(core, asked, machine, body);
-  if (machine.result()->status >= 300) {
-    error_details details;
-    details.operation = asked.name;
-    details.http_status = machine.result()->status;
-    throw error(errc::protocol,
-                heading(asked, sends, machine.result()->elapsed_seconds) +
-                    "the platform answered with a redirect, which is not followed because the key would go with it. "
-                    "Give the final address",
-                std::move(details));
+    if (machine.failure()) throw_failure(core, asked, machine, body);
+    if (machine.result()->status >= 300) {
+      error_details details;
+      details.operation = asked.name;
+      details.http_status = machine.result()->status;
+      throw error(errc::protocol,
+                  heading(asked, sends, machine.result()->elapsed_seconds) +
+                      "the platform answered with a redirect, which is not followed because the key would go with it. "
+                      "Give the final address",
+                  std::move(details));
+    }
+  } catch (const error& no) {
+    if (asked.effect == effect::reads || !machine.maybe_executed()) throw;
+    throw_unknown(asked, no, advice(asked));
   }
   said.status = machine.result()->status;
   said.body = std::move(machine.result()->body);
@@ -154,7 +187,6 @@ task<std::optional<M>> ask_if_there(flow& f, question asked) {
 // One exchange without a second try: the status, 0 when there was none. For looking whether somebody is there.
 inline task<int> probe(flow& f, std::shared_ptr<const http_peer> peer, http_request request, double seconds) {
   f.check();
-  for (const auto& each : f.core().options().headers) request.headers.push_back(each);
   request.target = peer->address.prefix + request.target;
   http_call sent;
   sent.to = std::move(peer);

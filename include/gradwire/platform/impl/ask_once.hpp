@@ -47,7 +47,8 @@ task<fate> ask_without(flow& f, question asked, Body body, std::function<bool(co
 }
 
 // A DELETE; what is not there is deleted. A create whose answer was lost may arrive after it: with settle_seconds it is
-// repeated for so long where there is nothing. False: nothing came.
+// repeated for so long where there is nothing, also if an attempt without an answer may have been what deleted it, for
+// it may as well have come too early. False: nothing came.
 inline task<bool> ask_to_delete(flow& f, question asked, double settle_seconds) {
   asked.method = "DELETE";
   asked.effect = effect::repeats;
@@ -56,7 +57,7 @@ inline task<bool> ask_to_delete(flow& f, question asked, double settle_seconds) 
   const time_point begun = f.net().now();
   for (double pause = 1;; pause = std::min(2 * pause, 8.0)) {
     const answer said = co_await ask(f, asked);
-    if (said.status != 404 || said.maybe_earlier) co_return true;
+    if (said.status != 404 || (said.maybe_earlier && settle_seconds <= 0)) co_return true;
     const double left = settle_seconds - std::chrono::duration<double>(f.net().now() - begun).count();
     if (left <= 0) co_return false;
     co_await sleep(f, std::min(pause, left));

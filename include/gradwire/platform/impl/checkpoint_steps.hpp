@@ -79,6 +79,8 @@ inline model_record describe(const wire::platform::model& from) {
   return made;
 }
 
+inline bool is_made(const model_record& model) { return model.state.empty() || model.state == "READY"; }
+
 inline task<std::vector<job_checkpoint>> list_checkpoints(flow& f, std::string account_id, std::string job_id) {
   question asked;
   asked.name = "list checkpoints of trainer job";
@@ -227,7 +229,7 @@ inline task<promotion> begin_promotion(flow& f, promote_options options) {
     const std::optional<model_record> there = co_await find_model_record(f, to.model);
     if (!there) std::rethrow_exception(came.unknown);
     made.model = *there;
-    made.done = there->state.empty() || there->state == "READY";
+    made.done = is_made(*there);
   } else {
     const auto reply = read_answer<wire::platform::promote_reply>(f.core(), asked, came.said);
     if (reply.operation) {
@@ -262,7 +264,7 @@ inline task<model_record> wait_for_promotion(flow& f, promotion begun_one, promo
     } else {  // its answer was lost; the model says how far it is
       const std::optional<model_record> there = co_await find_model_record(f, model);
       if (there) seen.model = *there;
-      seen.done = there && (there->state.empty() || there->state == "READY");
+      seen.done = there && is_made(*there);
     }
   }
   if (seen.model.name.empty()) seen.model.name = model;

@@ -103,7 +103,7 @@ class client_core : public std::enable_shared_from_this<client_core> {
   std::shared_ptr<const http_peer> gateway{};          // … trainers, with the key in two headers
   std::string account{};                               // "": not asked yet
   std::map<std::string, std::string> served_models{};  // of the deployments that were seen
-  std::set<std::string> with_replicas{};               // deployments that were seen to have one
+  std::set<std::string> with_replicas{};               // deployments that had one at the last look
   bool keeps_prompt_cache = false;                     // the deployments do not know reset_prompt_cache
 
  private:

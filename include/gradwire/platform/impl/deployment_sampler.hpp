@@ -87,7 +87,6 @@ inline task<completion> sample_once(flow& f, std::string model, std::vector<std:
   request.headers = {{"Content-Type", "application/json"},
                      {"Accept", how.stream ? "text/event-stream" : "application/json"},
                      {"x-request-id", request_id}};
-  for (const auto& each : core.options().headers) request.headers.push_back(each);
   request.body = wire::platform::to_json(completion_body(model, prompt, how, number));
   const auto shared = std::make_shared<const http_request>(std::move(request));
   const time_point begun = f.net().now();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -170,10 +171,9 @@ inline task<deployment> create_deployment(flow& f, deployment_request wanted) {
   const answer said = co_await ask(f, std::move(asked));
   deployment made;
   if (said.status == 409) {
-    std::optional<deployment> found = co_await find_deployment(f, wanted.id);
-    if (!found) throw_refusal(f.core(), kept, said.status, said.body, said.attempts, said.elapsed_seconds);
-    check_is_wanted(*found, wanted);
-    made = std::move(*found);
+    task<std::optional<deployment>> look = find_deployment(f, wanted.id);
+    const std::function<void(const deployment&)> check = [&](const deployment& one) { check_is_wanted(one, wanted); };
+    made = co_await part_that_is_there<deployment>(f, kept, said, std::move(look), check);
     made.existed = !said.maybe_earlier;
     made.doubtful = said.maybe_earlier;
   } else {

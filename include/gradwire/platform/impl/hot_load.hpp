@@ -55,11 +55,13 @@ inline task<hot_load_status> look_at_hot_load(flow& f, std::string id, std::stri
   asked.to = f.core().hot_load;
   asked.headers = co_await hot_load_headers(f, id, std::move(base_model));
   const question kept = asked;
+  f.core().with_replicas.erase(id);  // unless this look sees one
   const answer said = co_await ask(f, std::move(asked));
   const auto found = read_answer<wire::platform::hot_load_status>(f.core(), kept, said);
   if (!found.replicas)
     throw error(errc::protocol, heading(kept, said.attempts, said.elapsed_seconds) +
                                     "the answer lists no replicas: " + v0::detail::printable(said.body, 120));
+  if (!found.replicas->empty()) f.core().with_replicas.insert(id);
   co_return describe(found);
 }
 
@@ -126,7 +128,6 @@ inline task<bool> wait_for_a_replica(flow& f, std::string id, std::string base_m
       stop_waiting(errc::timeout, at, "there is none that could load a snapshot; wait() for the deployment first");
     co_await sleep(f, 5);
   }
-  core.with_replicas.insert(id);
   co_return true;
 }
 

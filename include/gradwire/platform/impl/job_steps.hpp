@@ -2,6 +2,7 @@
 // The steps that the calls of trainer_jobs.hpp are made of: look, create once.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -108,6 +109,28 @@ inline void check_is_ours(const trainer_job& found, const job_request& wanted) {
                                   v0::detail::printable(other, 300) + "); take another job_id, or attach to that one");
 }
 
+// What has the id that a create was told to be taken, if it is what was wanted: else `check` throws. After an attempt that
+// was not answered a no, a look that fails and a cancel do not tell what that attempt has made.
+template <class Part>
+task<Part> part_that_is_there(flow& f, question asked, answer said, task<std::optional<Part>> look,
+                              std::function<void(const Part&)> check) {
+  std::optional<early_end> told;
+  if (said.maybe_earlier)
+    told.emplace(f, [&asked](const char* what) {
+      return cut_off(asked, errc::outcome_unknown, std::string(what) + " while it was looked for");
+    });
+  std::optional<Part> found;
+  try {
+    found = co_await look;
+    if (!found) throw_refusal(f.core(), asked, said.status, said.body, said.attempts, said.elapsed_seconds);
+    check(*found);
+  } catch (const error& no) {
+    if (!said.maybe_earlier) throw;
+    throw_unknown(asked, no, found ? "Look whose it is before you delete it" : advice(asked));
+  }
+  co_return std::move(*found);
+}
+
 inline task<job_handle> create_job(flow& f, job_request wanted) {
   const std::string account_id = co_await account(f);
   question asked;
@@ -131,10 +154,9 @@ inline task<job_handle> create_job(flow& f, job_request wanted) {
   const answer said = co_await ask(f, std::move(asked));
   job_handle made;
   if (said.status == 409) {
-    std::optional<trainer_job> found = co_await find_job(f, wanted.id);
-    if (!found) throw_refusal(f.core(), kept, said.status, said.body, said.attempts, said.elapsed_seconds);
-    check_is_ours(*found, wanted);
-    made.info = std::move(*found);
+    task<std::optional<trainer_job>> look = find_job(f, wanted.id);
+    const std::function<void(const trainer_job&)> check = [&](const trainer_job& one) { check_is_ours(one, wanted); };
+    made.info = co_await part_that_is_there<trainer_job>(f, kept, said, std::move(look), check);
     made.existed = !said.maybe_earlier;
     made.doubtful = said.maybe_earlier;
   } else {

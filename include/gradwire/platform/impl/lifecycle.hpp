@@ -2,6 +2,7 @@
 // How a lifecycle is begun and its state saved; lifecycle_publish.hpp and lifecycle_close.hpp have the rest.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,7 +71,16 @@ GRADWIRE_DECL future<lifecycle_parts> lifecycle::open() const {
   const std::weak_ptr<lifecycle_core> weak = core_;
   auto made = std::make_shared<promise<lifecycle_parts>>();
   auto result = made->get_future();
-  auto begun = detail::run_on<completed>(core_->platform, [weak, made](detail::flow& f) -> detail::task<completed> {
+  const auto stop = std::make_shared<std::function<void()>>();  // what a cancel does, on the I/O thread
+  made->on_cancel([stop, net = std::weak_ptr(core_->platform.net())] {
+    const auto alive = net.lock();
+    if (alive)
+      alive->post([stop] {
+        if (const auto now = std::exchange(*stop, nullptr)) now();
+      });
+  });
+  const detail::steps<completed> body = [weak, made, stop](detail::flow& f) -> detail::task<completed> {
+    *stop = [&f] { f.cancel(); };
     std::exception_ptr failure;
     bool was_fresh = false;
     try {
@@ -102,28 +112,25 @@ GRADWIRE_DECL future<lifecycle_parts> lifecycle::open() const {
                                         "), and this one is " + plan + "; name another journal");
         const auto run =
             std::make_shared<detail::opening_run>(c.shared_from_this(), detail::wishes_of(c), std::move(*made));
-        run->ended.on_cancel([gone = std::weak_ptr(run), weak] {
-          const auto there = weak.lock();
-          if (!there) return;
-          there->platform.net()->post([gone] {
-            if (const auto alive = gone.lock())
-              alive->perform(
-                  alive->machine.on_failed({}, lifecycle_action::kind::wait,
-                                           std::make_exception_ptr(error(errc::closed, "open() was cancelled"))));
-          });
-        });
+        *stop = [gone = std::weak_ptr(run)] {
+          if (const auto alive = gone.lock())
+            alive->perform(
+                alive->machine.on_failed({}, lifecycle_action::kind::wait,
+                                         std::make_exception_ptr(error(errc::closed, "open() was cancelled"))));
+        };
         run->perform(run->machine.begin());
       });
     } catch (...) {
       failure = std::current_exception();
     }
     if (failure) {
+      *stop = nullptr;
       if (const auto core = weak.lock(); core && was_fresh) core->at = lifecycle_core::phase::fresh;
       made->set_error(failure);
     }
     co_return completed{};
-  });
-  detail::let_go(std::move(begun));
+  };
+  detail::let_go(detail::run_on<completed>(core_->platform, body));
   return result;
 }
 

@@ -16,10 +16,15 @@ namespace gradwire::inline v0 {
 namespace platform {
 namespace detail {
 
+// One that is not there any more has no replicas either.
 inline future<completed> scaled_to_zero(const lifecycle_core& of, const std::string& id) {
   return run_on<completed>(of.platform, [weak = of.weak_from_this(), id](flow& f) -> task<completed> {
     auto asked = with_core(weak, [&](const lifecycle_core& c) { return c.platform.deployments().scale(id, 0, 0); });
-    static_cast<void>(co_await wait_for(f, std::move(asked)));
+    try {
+      static_cast<void>(co_await wait_for(f, std::move(asked)));
+    } catch (const error& said) {
+      if (said.details().http_status != 404) throw;
+    }
     co_return completed{};
   });
 }
@@ -100,8 +105,8 @@ GRADWIRE_DECL future<completed> lifecycle::close() const {
       }
       try {
         auto asked = with_core(weak, [&](lifecycle_core& c) {
-          if (action.of == part::deployment && c.options.end == end_of_deployment::scaled_to_zero)
-            return detail::scaled_to_zero(c, action.id);
+          const bool stays = c.options.end == end_of_deployment::scaled_to_zero && !action.may_come_late;
+          if (action.of == part::deployment && stays) return detail::scaled_to_zero(c, action.id);
           return detail::opening_steps::removal(c, action);
         });
         static_cast<void>(co_await detail::wait_for(f, std::move(asked)));

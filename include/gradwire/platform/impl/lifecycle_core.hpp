@@ -54,6 +54,13 @@ class lifecycle_core : public std::enable_shared_from_this<lifecycle_core> {
     }
   }
 
+  // Their threads are waited for elsewhere than here.
+  void let_clients_go() {
+    auto gone = std::make_shared<std::pair<lifecycle_parts, std::optional<service_client>>>(
+        std::exchange(parts, {}), std::exchange(service, std::nullopt));
+    platform.net()->compute([gone = std::move(gone)] {});
+  }
+
   void must_be_open(const char* call) const {
     if (at == phase::open) return;
     const bool is_over = at == phase::closing || at == phase::closed;
@@ -74,6 +81,30 @@ template <class T>
 void let_go(future<T>&& of) {
   if (of.valid()) v0::detail::future_access<T>::then(std::move(of), [](const std::exception_ptr&, T*) {});
 }
+
+// A job while a run is being opened: what only waits must not keep the client.
+template <class Job>
+class unowned {
+ public:
+  unowned& operator=(const Job& from) {
+    job_handle kept = from.handle();
+    kept.owner = nullptr;
+    job_.emplace(std::move(kept));
+    return *this;
+  }
+  explicit operator bool() const noexcept { return job_.has_value(); }
+  const Job& operator*() const { return *job_; }
+  const Job* operator->() const { return &*job_; }
+
+  Job of(const client& platform) const {
+    job_handle made = job_->handle();
+    made.owner = platform.handle();
+    return Job(std::move(made));
+  }
+
+ private:
+  std::optional<Job> job_{};
+};
 
 // What is done now and waited for later: the core is not held in between.
 template <class Core, class Call>

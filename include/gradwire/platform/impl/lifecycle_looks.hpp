@@ -77,12 +77,6 @@ inline task<part_seen> look_for_late_part(flow& f, std::weak_ptr<lifecycle_core>
   }
 }
 
-// A status without a list of replicas, or none at all: of pods that are just starting.
-inline bool may_be_known_later(const error& said) {
-  const int status = said.details().http_status;
-  return said.kind() == errc::protocol || said.kind() == errc::decode || status == 404 || status == 425;
-}
-
 inline bool is_loading(const hot_load_status& status, const std::string& identity) {
   bool loads = false;
   for (const hot_load_replica& each : status.replicas)
@@ -110,10 +104,10 @@ inline task<std::string> what_is_held(flow& f, std::weak_ptr<lifecycle_core> cor
     try {
       auto asked = with_core(core, [&](lifecycle_core& c) { return c.platform.deployments().hot_load_state(id); });
       status = co_await wait_for(f, std::move(asked));
-    } catch (const error& said) {
+    } catch (...) {
       f.check();  // the call was cancelled
-      if (!may_be_known_later(said)) throw;
       untold = std::current_exception();
+      if (!may_be_known_later(untold)) throw;
     }
     if (status) {
       if (serves(*status, coming)) co_return coming;

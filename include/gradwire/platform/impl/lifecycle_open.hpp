@@ -18,6 +18,8 @@ namespace detail {
 struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
   promise<lifecycle_parts> ended;
   std::vector<std::pair<lifecycle_action::kind, future<completed>>> running;
+  int under_way = 0;            // of them
+  std::exception_ptr failed{};  // how it ends, when none is
 
   opening_run(const std::shared_ptr<lifecycle_core>& of, opening_wishes wishes, promise<lifecycle_parts> to)
       : opening_steps(of, std::move(wishes)), ended(std::move(to)) {}
@@ -44,20 +46,36 @@ struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
         case action_kind::finish:
           return finish(*alive);
         case action_kind::fail:
-          return fail(*alive, each.failure);
+          return fail(each.failure);
         default:
           begin(*alive, each);
       }
     }
-    if (machine.is_failing())  // what only waits need not go on
-      for (auto& [kind, each] : running)
-        if (kind == action_kind::wait || kind == action_kind::connect || kind == action_kind::inspect) each.cancel();
+    if (machine.is_failing()) stop_waits();
   }
 
-  // The outcome is told when this thread does not hold the core any more: its user may let it, and its journal, go then.
-  void fail(lifecycle_core& of, std::exception_ptr failure) {
-    of.at = lifecycle_core::phase::fresh;
-    of.platform.net()->post([self = shared_from_this(), failure] { self->ended.set_error(failure); });
+  // What only waits need not go on.
+  void stop_waits() {
+    for (auto& [kind, each] : running)
+      if (kind == action_kind::resolve || kind == action_kind::revive || kind == action_kind::wait ||
+          kind == action_kind::connect || kind == action_kind::inspect)
+        each.cancel();
+  }
+
+  void fail(std::exception_ptr failure) {
+    failed = std::move(failure);
+    stop_waits();
+    tell_failure();
+  }
+
+  // When nothing asks or calls on_progress any more; and when this thread does not hold the core: its user may let it, and
+  // its journal, go then.
+  void tell_failure() {
+    const auto alive = core.lock();
+    if (!alive || !failed || under_way > 0) return;
+    alive->at = lifecycle_core::phase::fresh;
+    alive->let_clients_go();
+    alive->platform.net()->post([self = shared_from_this()] { self->ended.set_error(self->failed); });
   }
   void succeed(lifecycle_core& of) {
     of.at = lifecycle_core::phase::open;
@@ -67,6 +85,7 @@ struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
 
   void begin(const lifecycle_core& of, const lifecycle_action& action) {
     const auto self = shared_from_this();
+    ++under_way;
     running.emplace_back(action.what, run_on<completed>(of.platform, [self, action](flow& f) -> task<completed> {
                            lifecycle_actions next;
                            try {
@@ -76,6 +95,8 @@ struct opening_run : opening_steps, std::enable_shared_from_this<opening_run> {
                              next = self->machine.on_failed(action.of, action.what, failure, may_be_done(failure));
                            }
                            self->perform(next);
+                           --self->under_way;
+                           self->tell_failure();
                            co_return completed{};
                          }));
   }
@@ -87,8 +108,8 @@ inline void opening_run::finish(lifecycle_core& of) {
   const lifecycle_state now = of.journal.state();
   of.parts.profile = profiles[0];
   of.parts.reference_profile = profiles[1];
-  of.parts.policy = *policy;
-  if (reference) of.parts.reference = *reference;
+  of.parts.policy = policy.of(of.platform);
+  if (reference) of.parts.reference = reference.of(of.platform);
   of.parts.step = now.step;
   of.parts.serves = now.loaded.name.empty() ? -1 : now.loaded.step;
   of.chain = snapshot_chain(of.plan.lora_rank);
@@ -109,7 +130,7 @@ inline void opening_run::finish(lifecycle_core& of) {
                            failure = std::current_exception();
                          }
                          with_core(self->core, [&](lifecycle_core& c) {
-                           if (failure) return self->fail(c, failure);
+                           if (failure) return self->fail(failure);
                            c.parts.sampler = std::move(*made);
                            self->succeed(c);
                          });

@@ -110,8 +110,8 @@ GRADWIRE_DECL lifecycle_actions lifecycle_opening::on_found(part of, found what,
   if (before == presence::asked && (is_marked || detail::has_own_id(state_, of))) {
     write(out, {.what = lifecycle_fact::created, .of = of, .id = id});
   } else if (before != presence::there) {
-    if (what != found::dead)
-      write(out, {.what = lifecycle_fact::attached, .of = of, .id = id});
+    if (what != found::dead)  // a create that was taken for refused, or came after its deletion, has left the mark
+      write(out, {.what = is_marked ? lifecycle_fact::created : lifecycle_fact::attached, .of = of, .id = id});
     else if (before == presence::asked)
       write(out, {.what = lifecycle_fact::refused, .of = of, .id = id});
   }

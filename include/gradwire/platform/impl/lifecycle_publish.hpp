@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <gradwire/platform/impl/checkpoint_steps.hpp>
 #include <gradwire/platform/impl/lifecycle_core.hpp>
 #include <gradwire/platform/lifecycle_publishing.hpp>
 #include <gradwire/wire/platform_path.hpp>
@@ -32,7 +33,8 @@ GRADWIRE_DECL future<published_snapshot> lifecycle::publish(std::int64_t step, s
             throw error(errc::config, "publish(): the one before has no result yet; wait for it");
           const std::string stem = "step-" + std::to_string(step) + "-";
           return std::make_unique<lifecycle_publishing>(
-              c.chain, [stem] { return stem + detail::random_digits(); }, step, wanted, c.replicas_known);
+              c.chain, [stem] { return stem + detail::random_digits(); }, step, wanted,
+              std::exchange(c.replicas_known, false));  // until a snapshot is loaded again
         });
         struct busy {
           std::weak_ptr<lifecycle_core> of;
@@ -155,9 +157,15 @@ GRADWIRE_DECL future<model_record> lifecycle::promote(const promote_plan& plan) 
           auto looking = with_core(weak, [&](lifecycle_core& c) { return c.platform.checkpoints().find_model(name); });
           const std::optional<model_record> there = co_await detail::wait_for(f, std::move(looking));
           if (there) {
+            promotion begun;
+            begun.done = detail::is_made(*there);
+            begun.model = *there;
+            const auto how = with_core(weak, [](lifecycle_core& c) { return c.options.promote_wait; });
+            const auto told = with_core(weak, [](lifecycle_core& c) { return c.options.on_progress; });
+            const model_record made = co_await detail::wait_for_promotion(f, std::move(begun), how, told);
             with_core(weak,
                       [&](lifecycle_core& c) { c.journal.write({.what = lifecycle_fact::promoted, .id = model}); });
-            co_return *there;
+            co_return made;
           }
           if (!plan.again)
             throw error(
@@ -174,7 +182,7 @@ GRADWIRE_DECL future<model_record> lifecycle::promote(const promote_plan& plan) 
           how.output_model = plan.output_model;
           how.base_model = c.plan.base_model;
           how.job_id = c.parts.policy.id();
-          return c.platform.checkpoints().promote(how, {}, c.options.on_progress);
+          return c.platform.checkpoints().promote(how, c.options.promote_wait, c.options.on_progress);
         });
         std::exception_ptr failure;
         std::optional<model_record> made;

@@ -110,16 +110,9 @@ GRADWIRE_DECL publishing_actions lifecycle_publishing::on_status(const replicas_
     }
     save_after_check(out);
   } else if (at_ == stage::before) {  // a load before there is a replica is refused, or worse
-    if (seen.count > 0) {
-      replicas_known_ = true;
-      load(out);
-    } else if (--looks_ > 0) {
-      out.push_back({.what = detail::publishing_kind::pause});
-    } else {
-      give_up(out, std::make_exception_ptr(
-                       error(errc::timeout, "the deployment lists no replica to load " + identity_ +
-                                                " into; it was saved. Is its smallest number of replicas 0?")));
-    }
+    if (seen.count == 0) return no_replica();
+    replicas_known_ = true;
+    load(out);
   } else if (at_ == stage::lost) {
     if (seen.holds == identity_ || seen.loading == identity_) {
       at_ = stage::awaiting;
@@ -128,6 +121,20 @@ GRADWIRE_DECL publishing_actions lifecycle_publishing::on_status(const replicas_
       unloaded(out, lost_);
     }
   }
+  return out;
+}
+
+// `untold`: why that is not known, where the status does not tell.
+GRADWIRE_DECL publishing_actions lifecycle_publishing::no_replica(const std::exception_ptr& untold) {
+  publishing_actions out;
+  if (--looks_ > 0) {
+    out.push_back({.what = detail::publishing_kind::pause});
+    return out;
+  }
+  const std::string why =
+      untold ? ". Its status: " + detail::sentence_of(untold) : ". Is its smallest number of replicas 0?";
+  give_up(out, std::make_exception_ptr(error(errc::timeout, "the deployment lists no replica to load " + identity_ +
+                                                                " into; it was saved" + why)));
   return out;
 }
 
@@ -179,8 +186,11 @@ GRADWIRE_DECL publishing_actions lifecycle_publishing::on_failed(publishing_acti
   } else if (during == detail::publishing_kind::await && at_ == stage::awaiting) {
     unloaded(out, std::move(failure));
   } else if (during == detail::publishing_kind::look && at_ == stage::checking) {
-    chain_->deployment_holds({});  // not known, so a base
+    chain_->deployment_holds({});  // not known, so a base, and a replica for it is looked for
+    replicas_known_ = false;
     save_after_check(out, failure);
+  } else if (during == detail::publishing_kind::look && at_ == stage::before && detail::may_be_known_later(failure)) {
+    return no_replica(failure);
   } else if (during == detail::publishing_kind::look && at_ == stage::lost) {
     give_up(out, detail::with_more(lost_, "; and the deployment's status, which would tell whether it serves " +
                                               identity_ + ", was not to be had: " + detail::sentence_of(failure)));

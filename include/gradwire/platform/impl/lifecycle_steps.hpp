@@ -18,8 +18,8 @@ struct opening_steps {
   std::weak_ptr<lifecycle_core> core;
   lifecycle_opening machine;
   std::shared_ptr<const training_profile> profiles[2];  // of the policy's and of the reference's shape
-  std::optional<policy_job> policy;
-  std::optional<reference_job> reference;
+  unowned<policy_job> policy;
+  unowned<reference_job> reference;
   std::string policy_name;  // accounts/…
   bool was_revived[2] = {};
 
@@ -133,12 +133,18 @@ struct opening_steps {
     auto asked = with_core(core, [&](lifecycle_core& c) {
       return c.platform.deployments().wait(id, c.options.deployment_wait, c.options.on_progress);
     });
-    static_cast<void>(co_await wait_for(f, std::move(asked)));
-    const bool attaches = with_core(core, [&](lifecycle_core& c) {
-      return !machine.state()[part::deployment].ours && c.plan.bucket == hot_load_bucket::of_trainer;
-    });
+    const deployment there = co_await wait_for(f, std::move(asked));
+    const part_record record = machine.state()[part::deployment];
+    const bool attaches = with_core(
+        core, [&](lifecycle_core& c) { return !record.ours && c.plan.bucket == hot_load_bucket::of_trainer; });
     if (attaches) {  // one that was there before may have had another trainer
       if (policy_name.empty()) co_await name_policy(f);
+      if (record.times > 0 && there.hot_load_trainer_job != policy_name)  // another run has just made it for its own
+        throw error(errc::config,
+                    "deployment " + id + " was made by another run while this one asked for it, and follows " +
+                        (there.hot_load_trainer_job.empty() ? "no trainer job" : there.hot_load_trainer_job) +
+                        ": it is not taken over. Begin a run with another journal and another deployment_id",
+                    {.operation = "open", .value = id});
       auto linked = with_core(core, [&](lifecycle_core& c) {
         return c.platform.deployments().attach_trainer(id, policy_name, c.options.deployment_wait,
                                                        c.options.on_progress);
@@ -153,7 +159,7 @@ struct opening_steps {
       training_client_options model = c.plan.model;
       model.base_model = c.plan.base_model;
       model.lora_rank = c.plan.lora_rank;
-      c.service = policy->service(c.options.trainer);
+      c.service = policy.of(c.platform).service(c.options.trainer);
       return c.service->create_training_client(model);
     });
     training_client made = co_await wait_for(f, std::move(making));
@@ -167,7 +173,8 @@ struct opening_steps {
   }
 
   task<lifecycle_actions> connect_reference(flow& f) {
-    auto making = with_core(core, [&](lifecycle_core& c) { return reference->reference_client(c.options.trainer); });
+    auto making = with_core(
+        core, [&](lifecycle_core& c) { return reference.of(c.platform).reference_client(c.options.trainer); });
     reference_client made = co_await wait_for(f, std::move(making));
     with_core(core, [&](lifecycle_core& c) { c.parts.frozen = std::move(made); });
     co_return machine.on_connected(part::reference_job, "");

@@ -54,6 +54,18 @@ inline std::string sentence_of(const std::exception_ptr& failure) {
   }
 }
 
+// A deployment's status without a list of replicas, or none at all: of pods that are just starting.
+inline bool may_be_known_later(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const error& said) {
+    const int status = said.details().http_status;
+    return said.kind() == errc::protocol || said.kind() == errc::decode || status == 404 || status == 425;
+  } catch (...) {
+    return false;
+  }
+}
+
 // The same failure with more to say.
 inline std::exception_ptr with_more(const std::exception_ptr& failure, const std::string& more) {
   try {

@@ -21,6 +21,7 @@ inline std::shared_ptr<const http_peer> peer_for(const std::string& address, con
   how.ca_file = options.ca_file;
   how.proxy = options.proxy;
   how.allow_key_over_http = options.allow_key_over_http;
+  how.headers = options.headers;
   auto made = v0::detail::peer_at(address, key, {}, how);
   made.bearer = bearer;
   return std::make_shared<const http_peer>(std::move(made));

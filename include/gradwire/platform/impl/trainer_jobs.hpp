@@ -24,7 +24,8 @@ GRADWIRE_DECL service_client connect_to(const job_handle& job, connect_options o
   if (options.ca_file.empty()) options.ca_file = core.options().ca_file;
   if (options.proxy.empty()) options.proxy = core.options().proxy;
   options.allow_key_over_http = options.allow_key_over_http || core.options().allow_key_over_http;
-  for (const auto& each : core.options().headers) options.headers.push_back({each.name, secret(each.value)});
+  const auto& headers = core.options().headers;
+  options.headers.insert(options.headers.begin(), headers.begin(), headers.end());
   return service_client::connect_through(
       job.owner->shared_net(), {job.url, options.token.empty() ? core.api->key.reveal() : options.token}, options);
 }

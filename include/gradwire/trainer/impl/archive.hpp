@@ -58,6 +58,7 @@ inline std::shared_ptr<const http_peer> archive_peer(const http_peer& trainer, c
   if (!same) {
     peer.key = {};
     peer.headers.clear();
+    peer.open_headers.clear();
   }
   return std::make_shared<const http_peer>(std::move(peer));
 }

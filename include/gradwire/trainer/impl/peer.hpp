@@ -22,6 +22,7 @@ inline http_peer peer_at(const std::string& address, secret key, std::vector<sec
   peer.address = parse_url(address);
   peer.key = std::move(key);
   peer.headers = std::move(headers);
+  peer.open_headers = options.headers;
   peer.ca_file = options.ca_file;
   peer.proxy = choose_proxy(peer.address, options.proxy, read_environment_variable);
   peer.allow_key_over_http = options.allow_key_over_http;
@@ -41,12 +42,11 @@ inline http_peer peer_at(const std::string& address, secret key, std::vector<sec
 }
 
 inline http_peer peer_of(const endpoint& where, const connect_options& options) {
-  return peer_at(where.url, secret(where.token.empty() ? options.token : where.token), options.headers, options);
+  return peer_at(where.url, secret(where.token.empty() ? options.token : where.token), {}, options);
 }
 
 inline http_peer peer_from_environment(const connect_options& options) {
   environment_endpoint found = read_environment(read_environment_variable);
-  for (const auto& each : options.headers) found.headers.push_back(each);
   return peer_at(found.url, std::move(found.key), std::move(found.headers), options);
 }
 

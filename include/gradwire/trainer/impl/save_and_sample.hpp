@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,15 +25,14 @@ GRADWIRE_DECL future<sampling_client> run_save_and_sample(const training_core& c
   auto result = call->ended.get_future();
   core.owner()->net().post([call, kind, owner = std::weak_ptr(core.owner())] {
     call->on->enqueue([call, kind, owner](model::release_type release) {
-      const auto number = std::make_shared<std::optional<std::int64_t>>();  // one, however often it is sent
-      const auto make = [call, kind, number](std::int64_t seq_id) {
+      // Made anew only where the one before was certainly not executed.
+      const auto make = [call, kind](std::int64_t seq_id) {
         session& of = *call->on->of();
         check_sampling_from_weights(of.dialect(), kind);
-        if (!*number) *number = of.take_sampler_number();
         wire::save_weights_for_sampler_request body;
         body.model_id = call->on->id();
         body.seq_id = seq_id;
-        body.sampling_session_seq_id = *number;
+        body.sampling_session_seq_id = of.take_sampler_number();
         if (kind == sampling_client_kind::inflight) body.kind = "inflight";
         // A second one that arrives late would find other weights.
         return of.record("save_weights_and_get_sampling_client", "/api/v1/save_weights_for_sampler",

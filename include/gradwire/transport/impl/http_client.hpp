@@ -24,9 +24,9 @@ inline void http_client::send(http_call call, std::function<void(http_outcome)> 
   std::string refused = closed ? "the client was closed" : "";
   bool unsafe = !call.request->target.starts_with('/') || call.request->target.find(' ') != std::string::npos ||
                 has_control_characters(call.request->target) || has_control_characters(call.request->method);
-  for (const http_header& h : call.request->headers) {
-    unsafe = unsafe || has_control_characters(h.name) || has_control_characters(h.value);
-  }
+  for (const auto* const headers : {&to.open_headers, &call.request->headers})
+    for (const http_header& h : *headers)
+      unsafe = unsafe || h.name.empty() || has_control_characters(h.name) || has_control_characters(h.value);
   if (unsafe) refused = "a path or header has a character that cannot stand there";
   if (to.has_credentials() && !to.address.tls && !to.address.is_loopback()) {
     if (to.way()) {

@@ -118,6 +118,7 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
     request.set(http::field::host, to.address.host_header());
     request.set(http::field::user_agent,
                 "gradwire/" + std::to_string(version.major_) + "." + std::to_string(version.minor_));
+    for (const http_header& h : to.open_headers) request.set(h.name, h.value);  // ours come after them
     for (const http_header& h : from.headers) request.set(h.name, h.value);
     if (!to.key.empty()) request.set("X-API-Key", to.key.reveal());
     if (to.bearer && !to.key.empty()) request.set(http::field::authorization, "Bearer " + to.key.reveal());
@@ -291,8 +292,7 @@ struct http_exchange : std::enable_shared_from_this<http_exchange> {
   bool reused = false;
   bool started = false;
   bool connected = false;
-  bool is_error = false;
-  bool cut = false;
+  bool is_error = false, cut = false;  // the reply
   bool finished = false;
 };
 
