@@ -83,8 +83,8 @@ BOOST_AUTO_TEST_CASE(a_resume_whose_answer_is_lost_is_sent_again_only_where_the_
 }
 
 BOOST_AUTO_TEST_CASE(what_is_created_after_its_deletion_is_deleted_too) {
-  scene s;
   for (const bool is_job : {true, false}) {
+    scene s;
     const std::string path = is_job ? job_path : deployment_path;
     const auto remove = [&](double settle_seconds) {
       const pf::remove_options how{.settle_seconds = settle_seconds};
