@@ -200,14 +200,17 @@ BOOST_AUTO_TEST_CASE(a_create_that_is_looked_for_when_it_is_cancelled_or_the_cli
                    "may or may not", "remove(\"m-1\""},
                   [&] { static_cast<void>(made.result()); });
       };
-      if (is_job)
-        check(client->trainer_jobs().create_manual({.base_model = "accounts/acme/models/m",
-                                                    .job_id = "m-1",
-                                                    .accelerator_type = "B200",
-                                                    .accelerator_count = 8}));
-      else
-        check(client->deployments().create_manual(
-            {.deployment_id = "m-1", .base_model = "m", .accelerator_type = "B200"}));
+      if (is_job) {
+        auto made = client->trainer_jobs().create_manual({.base_model = "accounts/acme/models/m",
+                                                          .job_id = "m-1",
+                                                          .accelerator_type = "B200",
+                                                          .accelerator_count = 8});
+        check(std::move(made));
+      } else {
+        auto made = client->deployments().create_manual(
+            {.deployment_id = "m-1", .base_model = "m", .accelerator_type = "B200"});
+        check(std::move(made));
+      }
     }
 }
 
