@@ -18,48 +18,44 @@ struct job {
   bool same_weights(const job& other) const { return weights == other.weights; }
 };
 
+// What runs, in its order, of what `fill(compute, log)` has put into the queue before the thread begins.
+template <class Fill>
+std::string order_of(Fill fill) {
+  std::string log;
+  std::promise<void> done;
+  compute_thread<job> compute([&](std::vector<job>& jobs) {
+    log += " ";
+    for (const auto& item : jobs) log += item.weights + std::to_string(item.number);
+  });
+  fill(compute, log);
+  compute.submit([&] { done.set_value(); });
+  compute.start();
+  done.get_future().wait();
+  return log;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(server_compute)
 
 BOOST_AUTO_TEST_CASE(samples_of_the_same_weights_that_wait_run_together) {
-  std::string log;
-  std::promise<void> go, done;
-  compute_thread<job> compute([&](std::vector<job>& jobs) {
-    log += " ";
-    for (const auto& item : jobs) log += item.weights + std::to_string(item.number);
-  });
-  compute.submit([&] { go.get_future().wait(); });
-  compute.submit(job{'a', 1});
-  compute.submit([&] { log += " task"; });
-  compute.submit(job{'b', 1});
-  compute.submit(job{'a', 2});
-  compute.submit(job{'b', 2});
-  compute.submit(job{'a', 3});
-  compute.submit([&] { done.set_value(); });
-  compute.start();
-  go.set_value();
-  done.get_future().wait();
-  BOOST_TEST(log == " a1a2a3 task b1b2");
+  BOOST_TEST(order_of([](auto& compute, std::string& log) {
+               compute.submit(job{'a', 1});
+               compute.submit([&] { log += " task"; });
+               compute.submit(job{'b', 1});
+               compute.submit(job{'a', 2});
+               compute.submit(job{'b', 2});
+               compute.submit(job{'a', 3});
+             }) == " a1a2a3 task b1b2");
 }
 
 BOOST_AUTO_TEST_CASE(samples_of_weights_that_change_do_not_overtake_what_changes_them) {
-  std::string log;
-  std::promise<void> go, done;
-  compute_thread<job> compute([&](std::vector<job>& jobs) {
-    log += " ";
-    for (const auto& item : jobs) log += item.weights + std::to_string(item.number);
-  });
-  compute.submit([&] { go.get_future().wait(); });
-  compute.submit(job{'i', 1});
-  compute.submit(job{'i', 2});
-  compute.submit([&] { log += " save"; });
-  compute.submit(job{'i', 3});
-  compute.submit([&] { done.set_value(); });
-  compute.start();
-  go.set_value();
-  done.get_future().wait();
-  BOOST_TEST(log == " i1i2 save i3");
+  BOOST_TEST(order_of([](auto& compute, std::string& log) {
+               compute.submit(job{'i', 1});
+               compute.submit(job{'i', 2});
+               compute.submit([&] { log += " save"; });
+               compute.submit(job{'i', 3});
+             }) == " i1i2 save i3");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_queued_at_the_end_is_dropped) {

@@ -64,9 +64,7 @@ struct dialect {
   bool grad_normalization = false;     // optim_step takes grad_accumulation_normalization
   bool matrix_targets = false;         // target_tokens may be [T, K]
   provenance spans = provenance::refused;
-  bool comms =
-      false;  // create_model's result may offer "comms": "v2", which JSON batches then name; float32 is written
-              // with the digits of a float, and no result has null for a number
+  bool comms = false;  // create_model's result may offer "comms": "v2", which JSON batches then name
   sequencing order = sequencing::dedupes;
   bool policy_losses_as_written = true;  // importance_sampling, ppo and cispo are the documented formulas
   bool dedupes_all = false;              // where it dedupes: create_model, saves and loads too

@@ -22,6 +22,7 @@
 #include <gradwire/transport/http_message.hpp>
 #include <gradwire/transport/lost_error.hpp>
 #include <gradwire/transport/secret.hpp>
+#include <gradwire/transport/server_text.hpp>
 #include <gradwire/wire/base64.hpp>
 #include <gradwire/wire/json_writer.hpp>
 
@@ -66,10 +67,9 @@ class request_log {
     } catch (const error& full) {
       (void)!::ftruncate(file_->descriptor(), size_);  // no half a line
       file_.reset();
-      std::string why = full.what();
-      if (why.starts_with("gradwire: ")) why.erase(0, 10);
-      gradwire::detail::report_lost_error(
-          std::make_exception_ptr(error(full.kind(), "the record of requests ends here: " + why, full.details())));
+      gradwire::detail::report_lost_error(std::make_exception_ptr(
+          error(full.kind(), "the record of requests ends here: " + gradwire::detail::sentence_of(full.what()),
+                full.details())));
     }
   }
 

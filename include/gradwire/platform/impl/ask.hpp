@@ -10,6 +10,7 @@
 
 #include <gradwire/platform/impl/answer.hpp>
 #include <gradwire/platform/impl/flow.hpp>
+#include <gradwire/transport/server_text.hpp>
 #include <gradwire/wire/platform.hpp>
 
 namespace gradwire::inline v0 {
@@ -47,12 +48,10 @@ inline std::exception_ptr cut_off(const question& asked, errc kind, const std::s
 // In a handler of `no`: what is said to a later attempt, or found after it, says nothing of one whose answer was lost.
 [[noreturn]] inline void throw_unknown(const question& asked, const error& no, const std::string& way_out) {
   if (no.kind() == errc::outcome_unknown) throw;
-  std::string text = no.what();
-  if (text.starts_with("gradwire: ")) text.erase(0, 10);
-  throw error(
-      errc::outcome_unknown,
-      text + ". An earlier attempt to " + named(asked) + " was not answered, and may have been carried out. " + way_out,
-      no.details());
+  throw error(errc::outcome_unknown,
+              v0::detail::sentence_of(no.what()) + ". An earlier attempt to " + named(asked) +
+                  " was not answered, and may have been carried out. " + way_out,
+              no.details());
 }
 
 inline operation_record record_of(const flow& f, const question& asked, const http_peer& to) {
@@ -156,11 +155,9 @@ M read_answer(const client_core& core, const question& asked, const answer& said
     details.value = asked.subject;
     details.attempts = said.attempts;
     details.http_status = said.status;
-    std::string text = wrong.what();
-    if (text.starts_with("gradwire: ")) text.erase(0, 10);
     throw error(errc::decode,
                 scrubbed(core, heading(asked, said.attempts, said.elapsed_seconds) +
-                                   "the platform's answer cannot be read: " + text + ": " +
+                                   "the platform's answer cannot be read: " + v0::detail::sentence_of(wrong.what()) + ": " +
                                    v0::detail::printable(said.body, 120)),
                 std::move(details));
   }

@@ -58,7 +58,7 @@ inline gathered_completion gather_reply(const http_response& reply) {
       }
       gather(all, wire::platform::from_json<wire::platform::completion_reply>(document));
     } catch (const error& wrong) {
-      all.trouble = "the answer cannot be read: " + std::string(wrong.what()).substr(sizeof "gradwire: " - 1);
+      all.trouble = "the answer cannot be read: " + v0::detail::sentence_of(wrong.what());
     }
   };
   if (!is_event_stream(reply)) {

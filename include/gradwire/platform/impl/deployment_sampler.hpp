@@ -116,10 +116,9 @@ inline task<completion> sample_once(flow& f, std::string model, std::vector<std:
             made.attempts = sends;
             co_return made;
           } catch (const error& unusable) {
-            std::string text = unusable.what();
-            if (text.starts_with("gradwire: ")) text.erase(0, 10);
             throw error(unusable.kind(),
-                        scrubbed(core, heading(asked, sends, elapsed()) + text + " (request " + request_id + ")"));
+                        scrubbed(core, heading(asked, sends, elapsed()) + v0::detail::sentence_of(unusable.what()) +
+                                           " (request " + request_id + ")"));
           }
         }
         trouble = all.trouble;

@@ -10,6 +10,7 @@
 
 #include <gradwire/error.hpp>
 #include <gradwire/platform/lifecycle_opening.hpp>
+#include <gradwire/transport/server_text.hpp>
 
 namespace gradwire::inline v0 {
 namespace platform {
@@ -46,9 +47,7 @@ inline std::string sentence_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& said) {
-    std::string_view text = said.what();
-    if (text.substr(0, 10) == "gradwire: ") text.remove_prefix(10);
-    return std::string(text);
+    return v0::detail::sentence_of(said.what());
   } catch (...) {
     return "something that is no std::exception was thrown";
   }
