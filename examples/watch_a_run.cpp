@@ -11,6 +11,10 @@
 using namespace gradwire;
 
 int main(int count, char** arguments) {
+  if (count > 2 || (count == 2 && arguments[1][0] == '-')) {
+    std::puts("watch_a_run [FOLDER]: trains for 100 steps and leaves metrics, a trace and a ledger in FOLDER");
+    return 2;
+  }
   const std::string folder = count > 1 ? arguments[1] : new_run_folder("runs", "watched");
 
   run_log log({.folder = folder});         // metrics.jsonl, and an event file that TensorBoard reads

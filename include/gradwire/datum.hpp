@@ -2,6 +2,8 @@
 // The data of a loss: datums, the masks of their tokens, batches.
 #pragma once
 
+#include <gradwire/version.hpp>  // first: it refuses an older C++
+
 #include <gradwire/datum/batch.hpp>
 #include <gradwire/datum/image.hpp>
 #include <gradwire/datum/with.hpp>

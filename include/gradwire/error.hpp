@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -39,6 +40,7 @@ struct error_details {
   std::int64_t token = -1;     // position in the datum's targets; of a token id, in its tokens
   std::string column{};        // the field's name, or a tensor's name on the wire
   std::string value{};         // the offending value, printed
+  std::exception_ptr cause{};  // why the call before it failed, where that is why this one was not sent
 };
 
 class error : public std::runtime_error {

@@ -2,6 +2,8 @@
 // The loss language: what a loss header includes.
 #pragma once
 
+#include <gradwire/version.hpp>  // first: it refuses an older C++
+
 #include <gradwire/datum/fields.hpp>
 #include <gradwire/expression/bounds.hpp>
 #include <gradwire/expression/conditional.hpp>

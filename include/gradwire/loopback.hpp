@@ -3,5 +3,7 @@
 // itself (load, forward, train, sample, save) can also be used without a server.
 #pragma once
 
+#include <gradwire/version.hpp>  // first: it refuses an older C++
+
 #include <gradwire/loopback/server.hpp>
 #include <gradwire/loopback/training.hpp>

@@ -3,7 +3,8 @@
 // Named losses are headers of their own: <gradwire/loss/grpo.hpp> …
 #pragma once
 
+#include <gradwire/version.hpp>  // first: it refuses an older C++
+
 #include <gradwire/datum.hpp>
 #include <gradwire/expression.hpp>
 #include <gradwire/gradient/gradient.hpp>
-#include <gradwire/version.hpp>

@@ -4,6 +4,8 @@
 // The embedded trainer comes with it where GRADWIRE_WITH_LOOPBACK is defined, as the target gradwire::loopback does.
 #pragma once
 
+#include <gradwire/version.hpp>  // first: it refuses an older C++
+
 #include <gradwire/platform.hpp>
 #include <gradwire/trainer.hpp>
 #include <gradwire/trainer/probe.hpp>

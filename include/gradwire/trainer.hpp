@@ -5,6 +5,8 @@
 // of its files and includes <gradwire/src.hpp> in one.
 #pragma once
 
+#include <gradwire/version.hpp>  // first: it refuses an older C++
+
 #include <gradwire/loss.hpp>
 #include <gradwire/trainer/accumulate.hpp>
 #include <gradwire/trainer/client_event.hpp>
@@ -21,4 +23,3 @@
 #include <gradwire/trainer/service_client.hpp>
 #include <gradwire/trainer/timeline.hpp>
 #include <gradwire/trainer/training_client.hpp>
-#include <gradwire/version.hpp>

@@ -3,6 +3,10 @@
 // incompatible versions in one program fail to link instead of mixing.
 #pragma once
 
+#if __cplusplus < 202002L  // a file that is missing ends the compilation: one line instead of thousands
+#include <gradwire/needs C++20: compile with -std=c++20 or later>
+#endif
+
 #define GRADWIRE_VERSION_MAJOR 0
 #define GRADWIRE_VERSION_MINOR 1
 #define GRADWIRE_VERSION_PATCH 0

@@ -250,8 +250,11 @@ BOOST_AUTO_TEST_CASE(faults_over_http_and_by_name) {
   BOOST_TEST(it.ask("POST", "/gradwire/faults", R"({"name":"accounts","value":"two","times":1})").status == 200);
   BOOST_TEST(contains(it.ask("GET", "/gradwire/faults").body, R"({"name":"accounts","value":"two","times":1})"));
   BOOST_TEST(it.ask("DELETE", "/gradwire/faults").body == R"({"faults":[]})");
-  for (const char* wrong : {R"({"name":"none"})", R"({"name":"accounts"})", R"({"name":"accounts","value":"three"})",
-                            R"({"name":"deployment_fails","value":"x"})", "{", "[]"})
+  for (const char* wrong :
+       {R"({"name":"none"})", R"({"name":"accounts"})", R"({"name":"accounts","value":"three"})",
+        R"({"name":"deployment_fails","value":"x"})", R"({"name":"refuse","value":"create_jop:503"})",
+        R"({"name":"refuse","value":"create_job:5o3"})", R"({"name":"refuse","value":"create_job:200"})",
+        R"({"name":"lose_reply","value":"trainer/optim_step"})", "{", "[]"})
     BOOST_TEST(it.ask("POST", "/gradwire/faults", wrong).status == 400, wrong);
   it.create_job("one");
   BOOST_TEST(contains(it.ask("GET", "/gradwire/counts").body, R"("jobs_created":1)"));
@@ -264,12 +267,14 @@ BOOST_AUTO_TEST_CASE(faults_over_http_and_by_name) {
   BOOST_CHECK_THROW(loopback::start_platform(options), error);
 }
 
-BOOST_AUTO_TEST_CASE(the_page_names_every_fault) {
+BOOST_AUTO_TEST_CASE(the_page_names_every_fault_and_operation) {
   std::ifstream file(GRADWIRE_TEST_DATA "/../../docs/embedded_platform.md", std::ios::binary);
   BOOST_REQUIRE(file.good());
   const std::string page(std::istreambuf_iterator<char>(file), {});
   for (const auto& each : loopback::known_faults)
     BOOST_TEST(contains(page, "\n| `" + std::string(each.name) + "` |"), each.name);
+  for (const auto operation : loopback::hosting::known_operations)
+    BOOST_TEST(contains(page, "`" + std::string(operation) + "`"), operation);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

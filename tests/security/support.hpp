@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -98,8 +99,9 @@ inline int connect_to(std::uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   be_patient(socket);
   if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    const std::string why = std::strerror(errno);
     ::close(socket);
-    throw std::runtime_error("cannot connect to 127.0.0.1");
+    throw std::runtime_error("cannot connect to 127.0.0.1: " + why);
   }
   return socket;
 }

@@ -74,8 +74,8 @@ BOOST_AUTO_TEST_CASE(a_group_is_never_split) {
   BOOST_TEST(cut(5, 5'000'000) == (ends{5, 10, 11, 16}), boost::test_tools::per_element());  // 3+2 | 4+1 | 1 | 5
   BOOST_TEST(cut(1, 5'000'000) == (ends{3, 5, 9, 10, 11, 16}),
              boost::test_tools::per_element());  // one over the limit goes alone
-  // each sequence has 5 targets of 16 bytes: 80 bytes
-  BOOST_TEST(cut(1024, 800) == (ends{10, 16}), boost::test_tools::per_element());  // 3+2+4+1 = 800 bytes | 1+5
+  // each sequence has 5 targets of 16 bytes, and names and shapes of 64: 144 bytes
+  BOOST_TEST(cut(1024, 1440) == (ends{10, 16}), boost::test_tools::per_element());  // 3+2+4+1 = 1440 bytes | 1+5
 }
 
 BOOST_AUTO_TEST_CASE(parts_begin_requests_of_their_own) {

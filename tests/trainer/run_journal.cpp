@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include <gradwire/datum/image.hpp>
 #include <gradwire/trainer/run_journal.hpp>
 
 #include "../support/temporary_folder.hpp"
@@ -171,10 +172,41 @@ BOOST_AUTO_TEST_CASE(a_digest_tells_batches_apart) {
         datum{prompt(std::vector{1, 2}) + response(std::vector{3, token}), weights = std::vector{weight, 1.0}}});
   };
   const std::string one = digest_of(make(4, 1));
-  BOOST_TEST(one.size() == 64U);
+  BOOST_TEST(one.size() == 66U);
+  BOOST_TEST(one.starts_with("2:"));
   BOOST_TEST(one == digest_of(make(4, 1)));
   BOOST_TEST(one != digest_of(make(5, 1)));
   BOOST_TEST(one != digest_of(make(4, 0.5)));
+}
+
+BOOST_AUTO_TEST_CASE(a_digest_tells_groups_roles_parts_and_formats_apart) {
+  const auto a = datum{prompt({1}) + response({2, 3})}, b = datum{prompt({2}) + response({3, 4})},
+             c = datum{prompt({4}) + response({3, 5})};
+  BOOST_TEST(digest_of(batch{group(a, b), group(c)}) != digest_of(batch{group(a), group(b, c)}));
+  BOOST_TEST(digest_of(batch{group(a, b)}) != digest_of(batch{a, b}));
+  BOOST_TEST(digest_of(batch{group(chosen(a), rejected(b))}) != digest_of(batch{group(rejected(a), chosen(b))}));
+  BOOST_TEST(digest_of(batch{group(chosen(a), rejected(b))}) != digest_of(batch{group(a, b)}));
+  BOOST_TEST(digest_of(batch{datum{prompt({1}) + response({2, 3}), weights = {1.0, 1.0}}}) !=
+             digest_of(batch{datum{prompt({1, 2}) + response({3}), weights = {1.0, 1.0}}}));
+  const auto seen = [](const char* format) {
+    return batch{datum{prompt({5}) + image("bytes", format, 3) + prompt({8}) + response({9})}};
+  };
+  BOOST_TEST(digest_of(seen("png")) == digest_of(seen("png")));
+  BOOST_TEST(digest_of(seen("png")) != digest_of(seen("jpeg")));
+}
+
+BOOST_AUTO_TEST_CASE(digests_of_two_ways_to_compute_them_are_not_compared) {
+  const journal_file at;
+  const std::string now = digest_of(batch{datum{prompt({1}) + response({2})}});
+  at.steps(0, 3, 2);  // "d2" is not of this way
+  {
+    run_journal journal(at.name);
+    journal.write({.batch = 2, .digest = now});
+  }
+  run_journal journal(at.name);
+  BOOST_CHECK_EXCEPTION(journal.write({.batch = 2, .digest = "2:00"}), error,
+                        [](const error& e) { return e.kind() == errc::data; });
+  journal.write({.batch = 2, .digest = now});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -95,6 +96,26 @@ BOOST_AUTO_TEST_CASE(a_timeout_leaves_the_future_usable) {
   });
   BOOST_TEST(f.result(10s) == 5);
   late.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_very_long_limit_is_for_ever) {
+  const auto waits = [](auto limit) {
+    promise<int> p;
+    auto f = p.get_future();
+    std::thread late([&] {
+      std::this_thread::sleep_for(10ms);
+      p.set_value(5);
+    });
+    BOOST_CHECK_NO_THROW(f.result(limit));
+    late.join();
+  };
+  waits(std::chrono::nanoseconds::max());
+  waits(std::chrono::hours::max());
+  waits(std::chrono::duration<double>(std::numeric_limits<double>::infinity()));
+  promise<int> p;
+  auto f = p.get_future();
+  for (const auto limit : {std::chrono::nanoseconds::min(), -1ns, 0ns})
+    BOOST_CHECK_EXCEPTION(f.result(limit), error, [](const error& e) { return e.kind() == errc::timeout; });
 }
 
 BOOST_AUTO_TEST_CASE(an_error_of_a_dropped_future_is_told_once_whichever_comes_first) {

@@ -23,9 +23,26 @@ namespace detail {
 // The forward_backward calls since the last optimizer step.
 struct gradient_window {
   std::size_t running = 0;
+  std::size_t begun = 0;
   bool normalized = false;                     // a custom loss among them ends in a mean
+  bool outlives = false;                       // its step was not executed: what fails in it counts in the next one
+  bool before_load = false;                    // a load closed it, and no step
   std::exception_ptr failure;                  // of the first that failed
   std::vector<std::function<void()>> waiting;  // called when none is running
+  std::shared_ptr<gradient_window> next;       // of the calls after the step, or load, that closed it
+
+  // The step that closed it was certainly not executed, so that the next one takes these gradients along. `untold`: a
+  // failure that this step's own error does not tell.
+  void go_on(std::exception_ptr untold) {
+    outlives = true;
+    next->normalized = next->normalized || normalized;
+    next->note(std::move(untold));
+  }
+  void note(std::exception_ptr what) {
+    gradient_window* at = this;
+    while (at->outlives) at = at->next.get();
+    if (what && !at->failure) at->failure = std::move(what);
+  }
 };
 
 class model : public std::enable_shared_from_this<model> {
@@ -48,7 +65,9 @@ class model : public std::enable_shared_from_this<model> {
   // `partly`: the trainer holds a part of this call's gradient, or may hold it.
   GRADWIRE_DECL void end_pass(const std::shared_ptr<gradient_window>& window, std::exception_ptr failure, bool partly);
   std::shared_ptr<gradient_window> close_window() {
-    return std::exchange(window_, std::make_shared<gradient_window>());
+    auto closed = std::exchange(window_, std::make_shared<gradient_window>());
+    closed->next = window_;
+    return closed;
   }
 
   // Set when the gradients on the trainer are not what the calls say, until a state is loaded.

@@ -93,7 +93,8 @@ struct optim_step_options {
   double weight_decay = 0;
   double grad_clip_norm = 0;  // largest norm of the whole gradient; 0: no clipping
   grad_normalization grad_accumulation_normalization = grad_normalization::none;
-  bool pipelined = false;  // send without waiting for the results of the forward_backward calls before it
+  // Sent without waiting for the results of the forward_backward calls before it; what fails after that is not in it.
+  bool pipelined = false;
 };
 
 struct save_state_options {

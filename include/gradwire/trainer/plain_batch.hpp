@@ -24,6 +24,11 @@ struct plain_batch {
   }
 };
 
+struct chunk_range {      // what goes in one request
+  std::size_t begin = 0;  // first sequence
+  std::size_t end = 0;    // one after the last
+};
+
 template <class T, class... Fields>
 plain_batch erase_type(const batch<T, Fields...>& data) {
   return {batch_access::state(data), batch<T, Fields...>::infos};

@@ -15,7 +15,7 @@
 //     journal.write({.batch = batch, .loss = step.loss, .state = saved.path});     // saved: "" where nothing was saved
 //   }
 //
-//   {"batch":12,"seed":"7","loss":0.31,"digest":"9f2c…","state":"tinker://…","boot":"…","crc32c":"0a1b2c3d"}
+//   {"batch":12,"seed":"7","loss":0.31,"digest":"2:9f2c…","state":"tinker://…","boot":"…","crc32c":"0a1b2c3d"}
 #pragma once
 
 #include <unistd.h>
@@ -51,19 +51,22 @@ namespace detail {
 
 GRADWIRE_DECL std::string digest_of(const plain_batch& data);
 
+// Before the digits; the next way to compute a digest has the next number. Digests of two ways are not compared.
+inline constexpr std::string_view digest_mark = "2:";
+
 // What writes to a journal's file; a test ends the process in the middle of it.
 inline std::atomic<::ssize_t (*)(int, const void*, std::size_t)> journal_write{&::write};
 
 }  // namespace detail
 
-// SHA-256 of a batch's tokens and columns, 64 hexadecimal digits.
+// SHA-256 of a batch's tokens, parts, pictures, columns, groups and roles: "2:" and 64 hexadecimal digits.
 template <class T, class... Fields>
 std::string digest_of(const batch<T, Fields...>& data) {
   return detail::digest_of(detail::erase_type(data));
 }
 
 struct run_options {
-  std::size_t save_every = 10;                          // steps between two saved states; the last step is saved too
+  std::size_t save_every = 10;                          // steps between two saved states, 0: none; the last is saved
   int restarts = 20;                                    // of the trainer, in a row without a step between them
   double patience_seconds = 600;                        // for a trainer that is away to come back
   std::function<void(const std::string&)> on_notice{};  // told what is repeated, and why; else standard error
@@ -98,8 +101,8 @@ class run_journal {
 
   // Trains on batches [next_batch(), batches). `open(state)` makes a training client, from the state unless that is "";
   // `step(trainer, batch)` trains on one and gives its journal_entry (batch, state and boot_id are filled in here).
-  // When the trainer is restarted or lost in between, the last state is opened again and what came after it is
-  // repeated.
+  // When the trainer is restarted or lost in between, or an outcome is unknown, the last state is opened again and what
+  // came after it is repeated; every other error comes out unchanged.
   template <class Open, class Step>
   training_client run(std::size_t batches, Open&& open, Step&& step, const run_options& options = {});
 
@@ -141,8 +144,8 @@ training_client run_journal::run(std::size_t batches, Open&& open, Step&& step, 
         journal_entry finished = step(trainer, batch);
         finished.batch = batch;
         finished.boot_id = trainer.trainer_boot_id();
-        if ((batch + 1) % options.save_every == 0 || batch + 1 == batches)
-          finished.state = trainer.save_state(state_name(batch + 1)).result().path;
+        const bool is_due = options.save_every != 0 && (batch + 1) % options.save_every == 0;
+        if (is_due || batch + 1 == batches) finished.state = trainer.save_state(state_name(batch + 1)).result().path;
         write(finished);
         away = {};
       }

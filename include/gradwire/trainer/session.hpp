@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -79,6 +80,7 @@ class session : public std::enable_shared_from_this<session> {
   std::int64_t take_model_number() noexcept { return next_model_++; }
   void note_model(const std::string& id) { models_.insert(id); }
   bool knows_model(const std::string& id) const { return models_.contains(id); }
+  std::map<std::string, bool>& taken_names() noexcept { return taken_names_; }  // see resolve_save.hpp
 
   // Requests that may make a model which is not noted yet: those that run, and those whose fate nobody knows.
   void begin_creation() noexcept { ++creations_; }
@@ -88,8 +90,11 @@ class session : public std::enable_shared_from_this<session> {
   std::int64_t take_loss_number() noexcept { return next_loss_++; }
   bool is_recognised() const noexcept { return recognised_ || !options_.dialect.empty(); }  // else `tinker` is a guess
   std::size_t max_chunk_datums() const noexcept { return max_chunk_datums_; }
-  void limit_chunks(std::size_t datums) noexcept { max_chunk_datums_ = std::min(max_chunk_datums_, datums); }
   std::size_t max_chunk_bytes() const noexcept { return max_chunk_bytes_; }
+  // After a 413, in estimated bytes; what is JSON has a quarter of the limit (make_pass).
+  void limit_chunk_bytes(std::size_t estimated) noexcept {
+    max_chunk_bytes_ = std::min(max_chunk_bytes_, encoding_ == wire::encoding::json ? 4 * estimated : estimated);
+  }
 
   // The encoding of batches, remembered for this server once one of them was refused.
   wire::encoding encoding() const noexcept { return encoding_; }
@@ -135,6 +140,7 @@ class session : public std::enable_shared_from_this<session> {
   std::vector<std::function<void(std::exception_ptr)>> waiting_;
   std::exception_ptr lost_;       // the server ended the session
   std::set<std::string> models_;  // made here
+  std::map<std::string, bool> taken_names_;
   mutable std::mutex boot_mutex_;
   std::string boot_id_;     // the trainer's process, where it says it; read by the user's threads too
   time_point last_beat_{};  // the last heartbeat that came through, or the beginning

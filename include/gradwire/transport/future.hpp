@@ -34,6 +34,18 @@ namespace detail {
 enum class thread_role : unsigned char { user, io, compute };
 inline thread_local thread_role role_of_this_thread = thread_role::user;
 
+// A hundred years are for ever: longer could not be added to a point in time. Compared as a float: hours::max() has no
+// value in nanoseconds.
+template <class Rep, class Period>
+constexpr std::chrono::nanoseconds limit_of_wait(std::chrono::duration<Rep, Period> limit) {
+  constexpr std::chrono::nanoseconds longest = std::chrono::hours(100 * 365 * 24);
+  const double seconds = std::chrono::duration<double>(limit).count();
+  if (!(seconds > 0)) return std::chrono::nanoseconds(0);
+  return seconds < std::chrono::duration<double>(longest).count()
+             ? std::chrono::duration_cast<std::chrono::nanoseconds>(limit)
+             : longest;
+}
+
 struct future_core {
   std::mutex mutex;
   std::condition_variable finished;
@@ -161,8 +173,16 @@ class [[nodiscard]] future {
 
   const T& result() const& { return waited(nullptr); }
   T result() && { return std::move(waited(nullptr)); }
-  const T& result(std::chrono::nanoseconds limit) const& { return waited(&limit); }
-  T result(std::chrono::nanoseconds limit) && { return std::move(waited(&limit)); }
+  template <class Rep, class Period>
+  const T& result(std::chrono::duration<Rep, Period> limit) const& {
+    const auto longest = detail::limit_of_wait(limit);
+    return waited(&longest);
+  }
+  template <class Rep, class Period>
+  T result(std::chrono::duration<Rep, Period> limit) && {
+    const auto longest = detail::limit_of_wait(limit);
+    return std::move(waited(&longest));
+  }
 
   // Asks the operation to end early; its outcome says what became of it. False, and nothing happens, when it has one
   // already or cannot be cancelled. A forward_backward that the trainer has stays in its gradients: no step follows

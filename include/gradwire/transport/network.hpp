@@ -27,8 +27,11 @@ namespace gradwire::inline v0 {
 using time_point = std::chrono::steady_clock::time_point;
 using duration = std::chrono::steady_clock::duration;
 
+// A hundred years are for ever: longer, infinity too, could not be added to a point in time. What is no number is 0.
 constexpr duration in_seconds(double seconds) {
-  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+  constexpr double longest = 100.0 * 365 * 24 * 3600;
+  if (!(seconds > -longest)) seconds = seconds < 0 ? -longest : 0;
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds < longest ? seconds : longest));
 }
 
 // Whom a request goes to. The key is written into the request's head by the transport and stands nowhere else.

@@ -45,6 +45,7 @@ struct operation_record {
   std::size_t tokens = 0;  // …
   std::string idempotency_key{};
   std::string key_source{};            // where the user's key came from, for the sentence of a 401
+  secret token{};                      // beside the key, in the body or a header: taken out of every text, too
   std::vector<http_header> headers{};  // beside these
   gradwire::effect effect = effect::reads;
   bool may_be_empty = false;           // a result of 204 counts: nothing in it is needed

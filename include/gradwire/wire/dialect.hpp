@@ -49,6 +49,8 @@ struct dialect {
   bool base_only = false;              // create_model takes base_only: a frozen reference
   bool checkpoint_type = false;        // save_weights_for_sampler takes checkpoint_type base/delta
   bool overwrite = true;               // save_weights honours overwrite
+  bool shared_names = false;           // states and sampler weights of one name share a folder, and a second save
+                                       // replaces what is there, unasked
   bool text_config = false;            // loss_fn_config values may be text; where not, text is refused or lost
   bool config_v2 = false;              // … and protobuf has numbers in field 7 beside field 5
   bool newer_members = false;          // user_metadata of checkpoints, display_name, inflight sampler weights and the
@@ -65,7 +67,8 @@ struct dialect {
   bool matrix_targets = false;         // target_tokens may be [T, K]
   provenance spans = provenance::refused;
   bool comms = false;  // create_model's result may offer "comms": "v2", which JSON batches then name
-  sequencing order = sequencing::dedupes;
+  // Known only where a server was seen to do it: the hosted services' own clients send again, which shows nothing.
+  sequencing order = sequencing::unknown;
   bool policy_losses_as_written = true;  // importance_sampling, ppo and cispo are the documented formulas
   bool dedupes_all = false;              // where it dedupes: create_model, saves and loads too
   lowering custom_loss = lowering::cross_entropy;
@@ -87,16 +90,16 @@ inline constexpr dialect dialects[] = {
      .load_clears_gradients = false,
      .bare_archive_names = true,
      .grad_clip_norm = false,
+     .order = sequencing::dedupes,
      .custom_loss = lowering::observed},
-    {.name = "skyrl-json",  // up to 0.3.0
+    {.name = "skyrl-json",  // up to 0.3.0, which executes a repeated seq_id again
      .body = encoding::json,
      .overwrite = false,
      .load_clears_gradients = false,
      .bare_archive_names = true,
      .grad_clip_norm = false,
-     .order = sequencing::unknown,  // 0.3.0 executes a repeated seq_id again
      .custom_loss = lowering::observed},
-    {.name = "tuft", .other_encoding = false, .order = sequencing::strict},
+    {.name = "tuft", .other_encoding = false, .shared_names = true, .order = sequencing::strict},
     {.name = "fireworks",
      .body = encoding::json,
      .other_encoding = false,
@@ -126,6 +129,7 @@ inline constexpr dialect dialects[] = {
      .matrix_targets = true,
      .spans = provenance::both,
      .comms = true,
+     .order = sequencing::dedupes,
      .dedupes_all = true},
 };
 

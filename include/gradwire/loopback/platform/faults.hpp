@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,38 @@ inline constexpr fault_description known_faults[] = {
 
 namespace hosting {
 
+// What refuse and lose_reply may name; refuse also takes trainer and trainer/<last segment of the path>.
+inline constexpr std::string_view known_operations[] = {"list_accounts",
+                                                        "get_account",
+                                                        "list_models",
+                                                        "get_model",
+                                                        "list_shapes",
+                                                        "get_shape",
+                                                        "list_shape_versions",
+                                                        "get_shape_version",
+                                                        "list_deployment_shapes",
+                                                        "get_deployment_shape",
+                                                        "match_deployment_shapes",
+                                                        "create_job",
+                                                        "list_jobs",
+                                                        "get_job",
+                                                        "delete_job",
+                                                        "resume_job",
+                                                        "cancel_job",
+                                                        "execute_train_step",
+                                                        "list_checkpoints",
+                                                        "promote",
+                                                        "get_operation",
+                                                        "create_deployment",
+                                                        "list_deployments",
+                                                        "get_deployment",
+                                                        "update_deployment",
+                                                        "scale_deployment",
+                                                        "delete_deployment",
+                                                        "hot_load",
+                                                        "hot_load_status",
+                                                        "completions"};
+
 class fault_table {
  public:
   // errc::config for what is not known.
@@ -59,6 +92,7 @@ class fault_table {
       if (!known.values.empty() && known.values[0] != '<' && all.find("|" + fault.value + "|") == all.npos)
         throw error(errc::config, "the fault '" + fault.name + "' takes " + std::string(known.values) + ", not '" +
                                       fault.value + "'");
+      if (known.values.starts_with("<operation>")) check_operation(fault);
       return;
     }
     std::string names;
@@ -102,6 +136,28 @@ class fault_table {
   }
 
  private:
+  // <operation>[:<status>[:<retry after>]]; what names no operation would never strike.
+  static void check_operation(const platform_fault& fault) {
+    const std::string_view text = fault.value;
+    const auto first = text.find(':');
+    const std::string_view operation = text.substr(0, first);
+    const bool of_trainer = operation == "trainer" || (operation.starts_with("trainer/") && operation.size() > 8);
+    if (std::ranges::find(known_operations, operation) == std::end(known_operations) &&
+        !(fault.name == "refuse" && of_trainer)) {
+      std::string names;
+      for (const auto known : known_operations) names += std::string(known) + ", ";
+      throw error(errc::config, "the fault '" + fault.name + "' knows no operation '" + std::string(operation) +
+                                    "'; there are: " + names + "and for refuse trainer and trainer/<name>");
+    }
+    if (first == text.npos) return;
+    const std::string_view number = text.substr(first + 1, text.find(':', first + 1) - first - 1);
+    int status = 0;
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), status);
+    if (parsed.ptr != number.data() + number.size() || status < 400 || status > 599)
+      throw error(errc::config,
+                  "the fault '" + fault.name + "' takes a status from 400 to 599, not '" + std::string(number) + "'");
+  }
+
   std::optional<std::string> take(std::string_view name, std::string_view value) {
     for (auto it = faults_.begin(); it != faults_.end(); ++it) {
       if (it->name != name || (!value.empty() && it->value != value)) continue;

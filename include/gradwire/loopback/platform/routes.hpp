@@ -2,6 +2,9 @@
 // From a request to the function that answers it: the key, the route, the faults, the errors.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
+
 #include <gradwire/loopback/platform/admin_api.hpp>
 #include <gradwire/loopback/platform/completion_api.hpp>
 #include <gradwire/loopback/platform/gateway.hpp>
@@ -57,6 +60,9 @@ inline constexpr route routes[] = {
     {"GET", "/gradwire/counts", "", tell_counts},
     {"POST", "/gradwire/clock", "", move_clock},
 };
+static_assert(std::ranges::all_of(routes, [](const route& each) {
+  return each.operation.empty() || std::ranges::find(known_operations, each.operation) != std::end(known_operations);
+}));
 
 // Whether the path is the pattern's, and what its * stand for.
 inline bool is_at(std::string_view pattern, std::string_view path, std::vector<std::string>& arguments) {

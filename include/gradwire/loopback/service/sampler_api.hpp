@@ -131,14 +131,14 @@ inline http_response save_weights_for_sampler(service& it, call& request) {
   const auto entry = it.model(given.model_id);
   const bool inflight = reads_inflight(given);
   const checkpoint_notes notes{.expires_at = expiry_after(given.ttl_seconds), .user_metadata = given.user_metadata};
-  std::shared_ptr<sampler_entry> sampler;
+  std::optional<std::string> name;
+  if (given.path || !given.sampling_session_seq_id) name = checkpoint_name(*entry, given.path);
+  std::optional<snapshot_type> type;  // none: weights as they are, outside of the chain of snapshots
+  if (given.checkpoint_type) type = read_snapshot_type(*given.checkpoint_type);
+  std::shared_ptr<sampler_entry> sampler;  // made last: what is refused above leaves none behind
   if (given.sampling_session_seq_id)
     sampler = add_sampler(it, entry->session_id, *given.sampling_session_seq_id, {},
                           entry->id + "/" + std::to_string(given.seq_id.value_or(-1)));
-  std::optional<std::string> name;
-  if (given.path || !sampler) name = checkpoint_name(*entry, given.path);
-  std::optional<snapshot_type> type;  // none: weights as they are, outside of the chain of snapshots
-  if (given.checkpoint_type) type = read_snapshot_type(*given.checkpoint_type);
   const auto save = [&it, entry, sampler, inflight, name, type, notes, by = saved_by(request, given.seq_id)] {
     it.count(counter::save_weights_for_sampler);
     wire::save_weights_for_sampler_reply reply;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <gradwire/platform/client_options.hpp>
+#include <gradwire/transport/check_seconds.hpp>
 #include <gradwire/transport/config.hpp>
 #include <gradwire/transport/endpoint.hpp>
 #include <gradwire/transport/future.hpp>
@@ -74,7 +75,10 @@ class flow : public std::enable_shared_from_this<flow> {
 class client_core : public std::enable_shared_from_this<client_core> {
  public:
   client_core(const std::shared_ptr<network>& net, endpoint where, client_options options)
-      : net_(net.get()), weak_net_(net), where_(std::move(where)), options_(std::move(options)) {}
+      : net_(net.get()), weak_net_(net), where_(std::move(where)), options_(std::move(options)) {
+    v0::detail::check_seconds("call_timeout_seconds", options_.call_timeout_seconds);
+    v0::detail::check_seconds(options_.retry);
+  }
 
   network& net() const noexcept { return *net_; }
   std::shared_ptr<network> lock_net() const noexcept { return weak_net_.lock(); }

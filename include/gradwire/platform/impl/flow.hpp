@@ -173,7 +173,10 @@ struct sleep_until {
   void await_resume() const { of.check(); }
 };
 
-inline sleep_until sleep(flow& of, double seconds) { return {of, of.net().now() + in_seconds(seconds)}; }
+inline sleep_until sleep(flow& of, double seconds) {
+  v0::detail::check_seconds("a pause", seconds);
+  return {of, of.net().now() + in_seconds(seconds)};
+}
 
 // One exchange; what comes back, a failure too, is its value.
 struct exchange {

@@ -5,7 +5,6 @@
 #include <array>
 #include <exception>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <gradwire/error.hpp>

@@ -14,17 +14,18 @@
 namespace gradwire::inline v0 {
 namespace detail {
 
-struct chunk_range {
-  std::size_t begin = 0;  // first sequence
-  std::size_t end = 0;    // one after the last
-};
-
 // As few requests as the limits allow. A group is never split; one that is over a limit goes alone.
 GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std::size_t max_datums,
                                                    std::size_t max_bytes);
 
+// The bytes of a request in plan_chunks' measure. JSON has about four times as many.
+GRADWIRE_DECL std::size_t estimated_bytes(const std::vector<wire::datum>& data);
+
 // Gives the datums of one request their inputs; the batch's storage is borrowed and kept alive.
 GRADWIRE_DECL std::vector<wire::datum> datums_with_zero_weights(const plain_batch& data, chunk_range range);
+
+// The call for the batch's first chunk throws error{data} for any value of the whole batch that the wire's float cannot
+// hold, error{config} for such a setting.
 GRADWIRE_DECL std::vector<wire::datum> datums_for_loss(const plain_batch& data, chunk_range range,
                                                        const server_loss::named& loss);
 

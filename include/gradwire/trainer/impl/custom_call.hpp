@@ -122,12 +122,19 @@ struct custom_call : std::enable_shared_from_this<custom_call> {
           self->tell_computed(began, ended);
           const bool is_sent = !self->answered.replies.empty();  // its gradient is on the trainer already
           if (failure) return self->end(failure, is_sent);
+          if (self->call->deadline.is_cancelled()) return self->end(cancelled(), is_sent);
           is_sent ? self->finish(std::move(self->answered)) : self->send_back();
         });
         return;
       } catch (const std::bad_alloc&) {
       }
     }
+  }
+
+  // Its future has ended so already; the step hears of it too.
+  static std::exception_ptr cancelled() {
+    return std::make_exception_ptr(
+        error(errc::closed, "cancelled while the loss was computed", {.operation = "forward_backward"}));
   }
 
   void tell_computed(time_point began, time_point ended) const {

@@ -99,12 +99,12 @@ inline std::exception_ptr held_failure(const std::exception_ptr& cause, bool par
   }
 }
 
-// A server that refuses them would refuse them again.
+// A server that refuses them would refuse them again; one that was not asked, or not reached, might take them.
 inline bool may_succeed_later(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const error& known) {
-    return known.kind() == errc::transport || known.kind() == errc::timeout;
+    return known.kind() == errc::transport || known.kind() == errc::timeout || known.kind() == errc::closed;
   } catch (...) {
     return false;
   }

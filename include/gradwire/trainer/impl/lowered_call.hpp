@@ -2,10 +2,11 @@
 // The request of a loss that lower() has recognised.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include <gradwire/trainer/impl/plain_batch.hpp>
+#include <gradwire/trainer/impl/sent_values.hpp>
 #include <gradwire/trainer/impl/training_core.hpp>
 #include <gradwire/trainer/lowered_form.hpp>
 
@@ -64,46 +65,34 @@ struct column_reader {
   extent level;
   column_reader(const plain_batch& of, std::string_view field)
       : data(of), slot(slot_of_field(of.infos, field)), level(of.infos[slot - 1]->level) {}
-  double operator()(std::size_t s, std::size_t group, std::size_t t) const {
-    const std::size_t index = level == extent::token      ? data.shape().offset[s] + t
-                              : level == extent::sequence ? s
-                              : level == extent::group    ? group
-                                                          : 0;
-    return value_at(data.state->columns[slot]->data, data.state->kind, index);
+  double operator()(const value_place& p) const {
+    return value_at(data.state->columns[slot]->data, data.state->kind, index_at(level, data, p));
   }
 };
 
-// The servers have no mask: an advantage of 0 stands for it, with a logprob of 0, whose ratio overflows nowhere.
-inline std::vector<wire::datum> datums_for_form(const plain_batch& data, chunk_range range, const lowered_form& form) {
-  const datum_builder build{data};
-  const layout& shape = data.shape();
-  const auto scale = [&](std::size_t s, std::size_t t) {
-    const double weight = data.weight(s, t);
-    return form.scale * (form.counts_weights || weight == 0 ? weight : 1.0);
-  };
-  std::vector<wire::datum> made;
-  std::size_t group = 0;
-  for (std::size_t s = range.begin; s < range.end; ++s) {
-    while (shape.group_begin[group + 1] <= s) ++group;
-    made.push_back(build.begin(s));
-    auto& inputs = made.back().loss_fn_inputs;
-    if (form.name == "cross_entropy") {
-      inputs.push_back(
-          {"weights", build.made(s, [&](std::size_t, std::size_t t) { return static_cast<float>(scale(s, t)); })});
-      continue;
-    }
-    const column_reader advantage(data, form.advantage), old(data, form.old_field);
-    const auto weighed = [&](std::size_t t) {
-      const double by = scale(s, t);
-      return by == 0 ? 0.0 : by * advantage(s, group, t);
-    };
-    inputs.push_back({"logprobs", build.made(s, [&](std::size_t, std::size_t t) {
-                        return weighed(t) == 0 ? 0.0f : static_cast<float>(old(s, group, t));
-                      })});
-    inputs.push_back(
-        {"advantages", build.made(s, [&](std::size_t, std::size_t t) { return static_cast<float>(weighed(t)); })});
+// Weights, or where there is an advantage that, or where there is a logprob too the logprob. The servers have no mask:
+// an advantage of 0 stands for it, with a logprob of 0, whose ratio overflows nowhere.
+struct form_input {
+  std::string name;
+  const plain_batch& data;
+  const lowered_form& form;
+  std::optional<column_reader> advantage{}, logprob{};
+
+  double operator()(const value_place& p) const {
+    const double weight = data.weight(p.sequence, p.target);
+    const double by = form.scale * (form.counts_weights || weight == 0 ? weight : 1.0);
+    if (!advantage) return by;
+    const double weighed = by == 0 ? 0.0 : by * (*advantage)(p);
+    if (!logprob) return weighed;
+    return weighed == 0 ? 0.0 : (*logprob)(p);
   }
-  return made;
+};
+
+inline std::vector<wire::datum> datums_for_form(const plain_batch& data, chunk_range range, const lowered_form& form) {
+  if (form.name == "cross_entropy") return datums_with<form_input>(data, range, {{"weights", data, form}});
+  const column_reader advantage(data, form.advantage), old(data, form.old_field);
+  return datums_with<form_input>(data, range,
+                                 {{"logprobs", data, form, advantage, old}, {"advantages", data, form, advantage}});
 }
 
 }  // namespace detail

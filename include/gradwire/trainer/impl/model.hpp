@@ -2,6 +2,7 @@
 // How model.hpp works.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include <gradwire/trainer/model.hpp>
@@ -126,8 +127,9 @@ GRADWIRE_DECL bool model::settle_sequence(const operation& machine, std::int64_t
   if (conflict && conflict->got == seq_id) {
     if (epoch != epoch_) return false;  // somebody else has followed already
     ++epoch_;
-    next_seq_id_ = conflict->expected;
     const bool executed_before = conflict->expected > conflict->got;
+    // Too high a number is followed, too low a one, below those that are on their way, is not.
+    next_seq_id_ = executed_before ? std::max(next_seq_id_, conflict->expected) : conflict->expected;
     return is_last && (!executed_before || machine.record().effect == effect::reads);
   }
   const bool never_arrived = !acknowledged && machine.request_id().empty() && !machine.maybe_executed() &&
@@ -153,6 +155,7 @@ struct pass_ticket {
 };
 
 GRADWIRE_DECL std::shared_ptr<gradient_window> model::begin_pass() {
+  ++window_->begun;
   ++window_->running;  // first: a handle that cannot be made ends the pass
   return {window_.get(), pass_ticket{shared_from_this(), window_}};
 }
@@ -164,7 +167,7 @@ GRADWIRE_DECL void model::end_pass(const std::shared_ptr<gradient_window>& windo
   }
   if (failure && partly)
     taint("the trainer holds a part of the gradients of a call that failed (" + text_of_error(failure) + ")");
-  if (failure && !window->failure) window->failure = failure;
+  window->note(std::move(failure));
   if (--window->running == 0) {
     for (const auto& next : std::exchange(window->waiting, {})) next();
   }

@@ -2,6 +2,8 @@
 // The calls of training_core that are one request: save, load.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -34,6 +36,30 @@ inline std::optional<wire::metadata> checked_metadata(const session& of, const w
   return given;
 }
 
+inline void enqueue_save(const std::shared_ptr<client_call<saved_weights>>& call, const save_state_options& options) {
+  call->on->enqueue([call, options](model::release_type release) {
+    const auto make = [call, options](std::int64_t seq_id) {
+      if (options.overwrite && !call->on->of()->dialect().overwrite) {
+        throw error(errc::config,
+                    "this server does not replace a saved state; choose another name than '" + options.name + "'");
+      }
+      wire::save_weights_request body;
+      body.model_id = call->on->id();
+      body.path = options.name;
+      body.seq_id = seq_id;
+      if (options.overwrite) body.overwrite = true;
+      body.ttl_seconds = options.ttl_seconds;
+      body.user_metadata = checked_metadata(*call->on->of(), options.user_metadata);
+      return call->on->of()->record("save_state", "/api/v1/save_weights", wire::to_json(body),
+                                    save_effect(*call->on->of(), options.overwrite));
+    };
+    submit_save({call, release, options.name, false, options.overwrite}, make, [call](const operation_result& r) {
+      return saved_weights{wire::read_outcome<wire::save_weights_reply>(r.content_type, r.body).result.path,
+                           call->elapsed()};
+    });
+  });
+}
+
 GRADWIRE_DECL future<saved_weights> training_core::save_state(const save_state_options& options) {
   try {
     check_name(options.name);
@@ -42,29 +68,7 @@ GRADWIRE_DECL future<saved_weights> training_core::save_state(const save_state_o
   }
   auto call = begin_call<saved_weights>(model_);
   auto result = call->ended.get_future();
-  owner_->net().post([call, options] {
-    call->on->enqueue([call, options](model::release_type release) {
-      const auto make = [call, options](std::int64_t seq_id) {
-        if (options.overwrite && !call->on->of()->dialect().overwrite) {
-          throw error(errc::config,
-                      "this server does not replace a saved state; choose another name than '" + options.name + "'");
-        }
-        wire::save_weights_request body;
-        body.model_id = call->on->id();
-        body.path = options.name;
-        body.seq_id = seq_id;
-        if (options.overwrite) body.overwrite = true;
-        body.ttl_seconds = options.ttl_seconds;
-        body.user_metadata = checked_metadata(*call->on->of(), options.user_metadata);
-        return call->on->of()->record("save_state", "/api/v1/save_weights", wire::to_json(body),
-                                      save_effect(*call->on->of(), options.overwrite));
-      };
-      submit_save({call, release, options.name}, make, [call](const operation_result& r) {
-        return saved_weights{wire::read_outcome<wire::save_weights_reply>(r.content_type, r.body).result.path,
-                             call->elapsed()};
-      });
-    });
-  });
+  owner_->net().post([call, options] { enqueue_save(call, options); });
   return result;
 }
 
@@ -107,6 +111,13 @@ GRADWIRE_DECL future<saved_weights> training_core::save_weights_for_sampler(cons
   return result;
 }
 
+// What was called behind a load, in the belief that it would be done, trains weights that were not replaced. Calls that
+// are made when its failure is known are the caller's own will.
+inline void refuse_steps_behind(gradient_window& of_load, const std::exception_ptr& failure) {
+  for (gradient_window* at = &of_load; at; at = at->before_load ? nullptr : at->next.get())
+    if (at->next || at->begun > (at == &of_load ? 1u : 0u)) at->note(failure);
+}
+
 GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_options& options) {
   if (options.path.empty())
     return failed_future<loaded_state>(
@@ -116,9 +127,10 @@ GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_op
   owner_->net().post([call, options] {
     // A load begins anew: steps after it wait for it, and are not stopped by what failed before it and was forgotten.
     const auto before = call->on->close_window();
+    before->before_load = true;
     const auto window = call->on->begin_pass();
-    window->normalized = before->normalized;
     call->on->enqueue([call, options, before, window](model::release_type release) {
+      const auto held = static_cast<std::ptrdiff_t>(call->on->held().list.size());  // of the calls before it
       const auto make = [call, options](std::int64_t seq_id) {
         if (seq_id > 1 && !call->on->of()->dialect().load_on_live_model) {
           throw error(errc::config,
@@ -135,9 +147,18 @@ GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_op
       call->on->submit(make, call->deadline, release, [=](const operation_outcome& outcome) {
         const bool loaded = !outcome.failure || load_was_executed(outcome);
         const bool forgets = loaded && call->on->of()->dialect().load_clears_gradients && !call->on->held().divides;
+        // Where gradients outlive a load, those that are there must not go into the next step.
         const auto carry_over = [on = call->on, before, window, forgets] {
-          on->end_pass(window, forgets ? nullptr : before->failure, false);
+          if (!forgets) before->go_on(before->failure);
+          on->end_pass(window, nullptr, false);
         };
+        if (loaded) {  // before a step that waits for it goes
+          auto& list = call->on->held().list;
+          list.erase(list.begin(), list.begin() + std::min(held, std::ssize(list)));
+          if (forgets) call->on->clear_taint();
+        } else {
+          refuse_steps_behind(*window, outcome.failure);
+        }
         if (forgets || before->running == 0) {
           carry_over();
         } else {
@@ -147,9 +168,6 @@ GRADWIRE_DECL future<loaded_state> training_core::load_state(const load_state_op
           call->ended.set_error(outcome.failure);
           return release();
         }
-        call->on->held().list.clear();
-        // Where gradients outlive a load, those that are there must not go into the next step.
-        if (forgets) call->on->clear_taint();
         call->ended.set_value(loaded_state{options.path, call->elapsed()});
         release();
       });

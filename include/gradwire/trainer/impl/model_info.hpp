@@ -72,6 +72,14 @@ GRADWIRE_DECL future<external_export> run_save_external(const training_core& cor
   return result;
 }
 
+// An unload whose answer was lost is done when the trainer says that it knows no such model.
+inline bool was_unloaded(const operation_outcome& outcome) {
+  if (!outcome.machine || !outcome.machine->maybe_executed()) return false;
+  const error& failure = *outcome.machine->failure();
+  const int status = failure.details().http_status;
+  return failure.kind() == errc::closed && (status == 404 || status == 412);
+}
+
 // Behind the calls made so far. What is called after it fails on the server.
 GRADWIRE_DECL future<completed> run_unload(const training_core& core) {
   auto call = begin_call<completed>(core.trained());
@@ -79,6 +87,10 @@ GRADWIRE_DECL future<completed> run_unload(const training_core& core) {
   core.owner()->net().post([call] {
     call->on->enqueue([call](model::release_type release) {
       if (call->deadline.is_cancelled()) return release();
+      if (call->on->of()->lost()) {
+        call->ended.set_error(call->on->of()->lost());
+        return release();
+      }
       auto asked = call->on->of()->record("unload_model", "/api/v1/unload_model",
                                           wire::to_json(wire::unload_model_request{call->on->id()}), effect::reads);
       asked.model_id = call->on->id();
@@ -86,7 +98,7 @@ GRADWIRE_DECL future<completed> run_unload(const training_core& core) {
       asked.cancel = call->deadline.cancel;
       call->on->of()->run(std::move(asked), traffic::submit, nullptr,
                           [call, release](const operation_outcome& outcome) {
-                            if (outcome.failure) {
+                            if (outcome.failure && !was_unloaded(outcome)) {
                               call->ended.set_error(outcome.failure);
                             } else {
                               call->ended.set_value(completed{call->elapsed()});

@@ -51,7 +51,7 @@ inline std::string step_obstacle(const model& on, const gradient_window& window)
            ", which cannot be taken back. Load a saved state and repeat what came after it";
   }
   if (!window.failure) return {};
-  return "not stepped: a forward_backward since the last step failed (" + text_of_error(window.failure) +
+  return "not stepped: a call since the last step failed (" + text_of_error(window.failure) +
          "). The gradients of the calls that succeeded are still on the trainer: repeat the failed call and step "
          "again, or load a state";
 }
@@ -83,8 +83,17 @@ inline bool is_result_of_a_pass(const std::string& body) {
 }
 
 inline void submit_step(const std::shared_ptr<client_call<optimizer_step>>& call, const optim_step_options& options,
-                        const std::string& optimizer, const model::release_type& release) {
-  const auto make = [call, options, optimizer](std::int64_t seq_id) {
+                        const std::string& optimizer, const std::shared_ptr<gradient_window>& window,
+                        const model::release_type& release) {
+  const auto tried = std::make_shared<bool>(false);
+  const auto make = [call, options, optimizer, window, tried](std::int64_t seq_id) {
+    // The server counts from another number. What a pipelined step was sent behind may be what it has not counted.
+    if (std::exchange(*tried, true) && (window->failure || window->running > 0))
+      throw error(errc::closed,
+                  "optim_step: " + (window->failure ? step_obstacle(*call->on, *window)
+                                                    : "not stepped: the trainer refused its number, and a call before "
+                                                      "it has not ended. Step again when all have"),
+                  {.operation = "optim_step", .cause = window->failure});
     wire::optim_step_request body;
     body.model_id = call->on->id();
     body.seq_id = seq_id;
@@ -100,7 +109,7 @@ inline void submit_step(const std::shared_ptr<client_call<optimizer_step>>& call
     return record;
   };
   const auto taken = call->on->held().take();
-  call->on->submit(make, call->deadline, release, [call, release, taken](const operation_outcome& outcome) {
+  call->on->submit(make, call->deadline, release, [call, window, release, taken](const operation_outcome& outcome) {
     optimizer_step done;
     try {
       if (outcome.failure) std::rethrow_exception(outcome.failure);
@@ -115,13 +124,13 @@ inline void submit_step(const std::shared_ptr<client_call<optimizer_step>>& call
       call->ended.set_value(std::move(done));
     } catch (...) {
       // A server that counts has told that it was executed, once.
-      const bool unknown =
-          outcome.failure &&
-          (outcome.machine ? running_pass::may_be_executed(*outcome.machine) &&
-                                 outcome.machine->failure()->kind() != errc::closed && !outcome.machine->told_executed()
-                           : outcome.perhaps_sent);
+      const bool executed = !outcome.failure || (outcome.machine && outcome.machine->told_executed());
+      const bool unknown = !executed && (outcome.machine ? running_pass::may_be_executed(*outcome.machine) &&
+                                                               outcome.machine->failure()->kind() != errc::closed
+                                                         : outcome.perhaps_sent);
       if (unknown) call->on->taint("nobody knows whether an optim_step was executed");
-      if (outcome.failure) call->on->held().give_back(taken);
+      if (!executed) call->on->held().give_back(taken);
+      if (!executed && !unknown) window->go_on(call->deadline.is_cancelled() ? window->failure : nullptr);
       call->ended.set_error(std::current_exception());
     }
     release();
@@ -141,16 +150,24 @@ GRADWIRE_DECL future<optimizer_step> training_core::optim_step(const optim_step_
     auto window = call->on->close_window();
     call->on->enqueue([call, options, optimizer, window](model::release_type release) {
       auto step = [call, options, optimizer, window, release] {
+        if (call->deadline.is_cancelled()) {  // nobody hears what this step would say, so the next one says it
+          window->go_on(window->failure);
+          return release();
+        }
         const session& of = *call->on->of();
         const std::string wrong = option_obstacle(of, *window, options);
         const std::string obstacle = wrong.empty() ? step_obstacle(*call->on, *window) : wrong;
         if (!obstacle.empty()) {
-          call->ended.set_error(std::make_exception_ptr(error(wrong.empty() ? errc::closed : errc::config,
-                                                              "optim_step: " + obstacle, {.operation = "optim_step"})));
+          window->go_on(wrong.empty() ? nullptr : window->failure);
+          const errc kind = wrong.empty() ? errc::closed : errc::config;
+          call->ended.set_error(std::make_exception_ptr(
+              error(kind, "optim_step: " + obstacle, {.operation = "optim_step", .cause = window->failure})));
           return release();
         }
-        send_held(call->on, call->deadline, [call, options, optimizer, release](std::exception_ptr failure) {
-          if (!failure) return submit_step(call, options, optimizer, release);
+        send_held(call->on, call->deadline, [call, options, optimizer, window, release](std::exception_ptr failure) {
+          if (!failure) return submit_step(call, options, optimizer, window, release);
+          const bool dropped = call->on->held().list.empty();
+          window->go_on(dropped && call->deadline.is_cancelled() ? failure : nullptr);
           call->ended.set_error(failure);
           release();
         });

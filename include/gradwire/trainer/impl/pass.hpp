@@ -2,7 +2,9 @@
 // Sends the chunks of one forward or forward_backward in their order and collects the replies.
 #pragma once
 
+#include <charconv>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,7 +51,17 @@ inline effect counted_effect(const session& of) {
                                                           : effect::mutates;
 }
 
-// A refusal of the data (413, 422) with the place in the caller's batch that it is about.
+// The number that follows these words.
+inline std::optional<std::int64_t> number_after(std::string_view text, std::string_view words) {
+  const std::size_t at = text.find(words);
+  if (at == text.npos) return {};
+  text.remove_prefix(at + words.size());
+  std::int64_t number = -1;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number < 0 ? std::nullopt : std::optional(number);
+}
+
+// A refusal of the data (413, 422, a 400 that names a datum) with the place in the caller's batch that it is about.
 inline std::exception_ptr place_of_refusal(const operation_outcome& o, chunk_range chunk) {
   if (!o.machine || o.machine->failure()->kind() != errc::status) return o.failure;
   const error& refusal = *o.machine->failure();
@@ -65,8 +77,9 @@ inline std::exception_ptr place_of_refusal(const operation_outcome& o, chunk_ran
             ", " + std::to_string(o.machine->body_size()) + " bytes; send shorter sequences";
     return std::make_exception_ptr(error(errc::data, text, std::move(details)));
   }
-  if (details.http_status != 422) return o.failure;
-  for (const auto& issue : wire::read_error_body(o.machine->failure_body()).issues) {
+  if (details.http_status != 400 && details.http_status != 422) return o.failure;
+  const auto said = wire::read_error_body(o.machine->failure_body());
+  for (const auto& issue : said.issues) {
     bool in_data = false, in_inputs = false;
     for (const std::string& part : issue.loc) {
       const auto number = plain_number(part);
@@ -82,13 +95,18 @@ inline std::exception_ptr place_of_refusal(const operation_outcome& o, chunk_ran
         details.column = part;
       }
     }
-    if (details.datum < 0) continue;
-    text += ". That is datum " + std::to_string(details.datum) + " of the batch" +
-            (details.token >= 0 ? ", token " + std::to_string(details.token) : "") +
-            (details.column.empty() ? "" : " of " + details.column);
-    return std::make_exception_ptr(error(errc::data, text, std::move(details)));
+    if (details.datum >= 0) break;
   }
-  return o.failure;
+  if (details.datum < 0) {  // "datum 0, token 2: …", of the request
+    const auto named = number_after(said.message, "datum ");
+    if (!named || static_cast<std::size_t>(*named) >= chunk.end - chunk.begin) return o.failure;
+    datum(static_cast<std::size_t>(*named));
+    details.token = number_after(said.message, "datum " + std::to_string(*named) + ", token ").value_or(-1);
+  }
+  text += ". That is datum " + std::to_string(details.datum) + " of the batch" +
+          (details.token >= 0 ? ", token " + std::to_string(details.token) : "") +
+          (details.column.empty() ? "" : " of " + details.column);
+  return std::make_exception_ptr(error(errc::data, text, std::move(details)));
 }
 
 struct running_pass : std::enable_shared_from_this<running_pass> {
@@ -99,15 +117,17 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
   std::size_t next = 0;         // chunk to be sent
   std::size_t outstanding = 0;  // sent and not answered
   std::size_t executed = 0;     // answered with a result
+  std::size_t last_bytes = 0;   // of the last one that was sent, as plan_chunks counts
   bool ambiguous = false;       // one may have been executed
   bool changed_encoding = false;
 
-  operation_record make(chunk_range chunk, std::int64_t seq_id) const {
+  operation_record make(chunk_range chunk, std::int64_t seq_id) {
     session& of = *request.on->of();
     wire::forward_backward_request body;
     body.model_id = request.on->id();
     body.seq_id = seq_id;
     body.data = request.datums(chunk);
+    last_bytes = estimated_bytes(body.data);
     body.loss_fn = request.loss;
     for (const auto& s : request.config) body.loss_fn_config.push_back({s.name, s.value});
     body.forward_only = request.forward_only;
@@ -160,13 +180,14 @@ struct running_pass : std::enable_shared_from_this<running_pass> {
     return true;
   }
 
-  // A chunk that is too large was not read: its halves go instead of it. Where a batch is cut changes no gradient.
+  // A chunk that is too large was not read: its halves go instead of it, and later ones are planned to have no more bytes
+  // than they. Where a batch is cut changes no gradient.
   bool halve(std::size_t index, const operation_outcome& o) {
     const chunk_range whole = request.chunks[index];
     if (status_of(o) != 413 || !o.machine->request_id().empty() || index + 1 != next || whole.end - whole.begin < 2)
       return false;
     const std::size_t middle = whole.begin + (whole.end - whole.begin) / 2;
-    request.on->of()->limit_chunks(middle - whole.begin);
+    request.on->of()->limit_chunk_bytes(last_bytes / 2);
     request.chunks[index].end = middle;
     const auto after = static_cast<std::ptrdiff_t>(index) + 1;
     request.chunks.insert(request.chunks.begin() + after, {middle, whole.end});

@@ -9,9 +9,29 @@
 
 #include <gradwire/trainer/impl/batch_messages.hpp>
 #include <gradwire/trainer/impl/datum_builder.hpp>
+#include <gradwire/trainer/impl/sent_values.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
+
+// About the protobuf of a datum: inputs as int32, targets as int64 with a float each, and the tensors' names and shapes.
+constexpr std::size_t estimated_bytes(std::size_t inputs, std::size_t targets) {
+  return 64 + 4 * inputs + 12 * targets;
+}
+
+GRADWIRE_DECL std::size_t estimated_bytes(const std::vector<wire::datum>& data) {
+  std::size_t bytes = 0;
+  for (const wire::datum& each : data) {
+    std::size_t inputs = 0;
+    for (const wire::chunk& part : each.model_input) {
+      if (const auto* text = std::get_if<wire::encoded_text>(&part)) inputs += text->tokens.size();
+      if (const auto* picture = std::get_if<wire::image>(&part)) bytes += picture->data.size();
+    }
+    const wire::tensor* const targets = wire::find(each.loss_fn_inputs, "target_tokens");
+    bytes += estimated_bytes(inputs, targets ? targets->size() : 0);
+  }
+  return bytes;
+}
 
 GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std::size_t max_datums,
                                                    std::size_t max_bytes) {
@@ -23,7 +43,7 @@ GRADWIRE_DECL std::vector<chunk_range> plan_chunks(const plain_batch& data, std:
     const chunk_range group{shape.group_begin[g], shape.group_begin[g + 1]};
     std::size_t group_bytes = 0;
     for (std::size_t s = group.begin; s < group.end; ++s) {
-      group_bytes += shape.length[s] * (4 + 12 * data.width());  // the input's tokens, and targets and weights
+      group_bytes += estimated_bytes(shape.length[s], shape.length[s] * data.width());
       for (const auto& picture : data.state->tokens->rows[s]->images) group_bytes += picture.bytes.size;
     }
     const bool must_begin = border < data.borders.size() && data.borders[border] <= group.begin;
@@ -103,38 +123,51 @@ GRADWIRE_DECL void check_inputs(const plain_batch& data, const server_loss::name
   }
 }
 
+// A column as a server's loss reads it. Masked is a token for the server by an advantage of 0.
+struct loss_input {
+  std::string name;
+  const plain_batch& data;
+  const block& column;
+  extent level;
+  bool is_weights, is_advantages, weighs;
+
+  loss_input(const plain_batch& of, const server_loss::named& loss, const std::string& input, std::size_t slot)
+      : name(input),
+        data(of),
+        column(*of.state->columns[slot - 1]),
+        level(slot == 1 ? extent::token : of.infos[slot - 2]->level),
+        is_weights(slot == 1),
+        is_advantages(input == "advantages"),
+        weighs(is_advantages && std::find(loss.inputs.begin(), loss.inputs.end(), "weights") == loss.inputs.end()) {}
+
+  double operator()(const value_place& p) const {
+    const double value = value_at(column.data, data.state->kind, index_at(level, data, p));
+    if (is_weights) return value;
+    const double weight = data.weight(p.sequence, p.target);
+    if (weight == 0) return is_advantages || !std::isfinite(static_cast<float>(value)) ? 0.0 : value;
+    return weighs ? value * weight : value;
+  }
+};
+
+inline void check_settings(const server_loss::named& loss) {
+  for (const server_loss::setting& each : loss.config) {
+    const double* const number = std::get_if<double>(&each.value);
+    if (number == nullptr || std::isfinite(*number)) continue;
+    const std::string value = std::to_string(*number);
+    throw error(errc::config,
+                "the setting " + each.name + " of the server's loss " + loss.name + " is " + value +
+                    "; settings are finite numbers",
+                {.operation = "forward_backward", .value = value});
+  }
+}
+
 GRADWIRE_DECL std::vector<wire::datum> datums_for_loss(const plain_batch& data, chunk_range range,
                                                        const server_loss::named& loss) {
-  const datum_builder build{data};
-  const bool reads_weights = std::find(loss.inputs.begin(), loss.inputs.end(), "weights") != loss.inputs.end();
-  std::vector<wire::datum> made;
-  for (std::size_t s = range.begin; s < range.end; ++s) {
-    made.push_back(build.begin(s));
-    for (const std::string& name : loss.inputs) {
-      if (name == "target_tokens") continue;
-      const std::size_t slot = find_slot(data.infos, name);
-      const block& column = *data.state->columns[slot - 1];
-      const extent level = slot == 1 ? extent::token : data.infos[slot - 2]->level;
-      const std::size_t group = static_cast<std::size_t>(std::upper_bound(data.shape().group_begin.begin(),
-                                                                          data.shape().group_begin.end(), s) -
-                                                         data.shape().group_begin.begin()) -
-                                1;
-      made.back().loss_fn_inputs.push_back(
-          {name, build.made(s, [&](std::size_t at, std::size_t t) {
-             const std::size_t index = level == extent::candidate  ? at
-                                       : level == extent::token    ? data.shape().offset[s] + t
-                                       : level == extent::sequence ? s
-                                       : level == extent::group    ? group
-                                                                   : 0;
-             const double value = value_at(column.data, data.state->kind, index);
-             const double weight = data.weight(s, t);
-             if (slot == 1) return static_cast<float>(value);
-             if (weight == 0) return name == "advantages" || !std::isfinite(value) ? 0.0f : static_cast<float>(value);
-             return static_cast<float>(name == "advantages" && !reads_weights ? value * weight : value);
-           })});
-    }
-  }
-  return made;
+  check_settings(loss);
+  std::vector<loss_input> inputs;
+  for (const std::string& name : loss.inputs)
+    if (name != "target_tokens") inputs.emplace_back(data, loss, name, find_slot(data.infos, name));
+  return datums_with(data, range, inputs);
 }
 
 [[noreturn]] inline void wrong_rows(const std::string& sentence, std::int64_t datum, std::int64_t token, double value,

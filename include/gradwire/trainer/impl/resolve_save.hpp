@@ -53,6 +53,7 @@ struct save_call {
   model::release_type release;
   std::string name;
   bool sampler = false;
+  bool replaces = false;           // a state of that name, if there is one
   bool first_of_its_name = false;  // of this model, by this client: what is found under the name is this save
 
   void end(std::exception_ptr failure) const {
@@ -93,12 +94,40 @@ inline void look_it_up(const save_call& save, const error& refusal) {
   });
 }
 
+// Where all checkpoints of a model share their names, a second one would replace the first unasked, and a state would
+// have the weights of one step and the optimizer of another. Gives the name's key if it was free.
+inline std::string take_shared_name(const save_call& save) {
+  session& of = *save.call->on->of();
+  if (!of.dialect().shared_names) return {};
+  const std::string key = save.call->on->id() + "/" + save.name;
+  const auto [taken, is_new] = of.taken_names().emplace(key, save.sampler);
+  if (is_new) return key;
+  if (save.replaces && !taken->second) return {};
+  throw error(errc::config, "this server (" + std::string(of.dialect().name) +
+                                ") keeps states and sampler weights under the same names and replaces what is there; "
+                                "choose another name than '" +
+                                save.name + "', which this client has given to " +
+                                (taken->second ? "sampler weights" : "a state") + " already");
+}
+
+inline bool has_made_nothing(const operation_outcome& outcome) {
+  if (!outcome.failure) return false;
+  return outcome.machine ? !running_pass::may_be_executed(*outcome.machine) : !outcome.perhaps_sent;
+}
+
 template <class Make, class Read>
 void submit_save(save_call save, Make make, Read read) {
+  std::string taken;
+  try {
+    taken = take_shared_name(save);
+  } catch (...) {
+    return save.end(std::current_exception());
+  }
   save.first_of_its_name = save.call->on->take_name((save.sampler ? "sampler_weights/" : "weights/") + save.name);
   const auto& on = save.call->on;
-  on->submit(make, save.call->deadline, save.release, [save, read](const operation_outcome& outcome) {
+  on->submit(make, save.call->deadline, save.release, [save, read, taken](const operation_outcome& outcome) {
     try {
+      if (has_made_nothing(outcome)) save.call->on->of()->taken_names().erase(taken);
       if (outcome.failure && outcome.machine && outcome.machine->maybe_executed()) {
         const int status = outcome.machine->failure()->details().http_status;
         if (status == 409 || status == 410) return look_it_up(save, *outcome.machine->failure());

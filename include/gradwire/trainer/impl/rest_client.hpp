@@ -242,10 +242,10 @@ GRADWIRE_DECL future<std::string> rest_client::copy_weights(const copy_weights_o
     auto record = call->record("copy_weights", "/api/v1/copy_weights", wire::to_json(body), effect::mutates);
     record.has_future = false;
     std::shared_ptr<http_peer> with_token;
+    record.token = secret(options.weights_access_token, "weights_access_token");
     if (!options.weights_access_token.empty()) {
       with_token = std::make_shared<http_peer>(call->of->peer());
-      with_token->headers.push_back(
-          {"X-Tinker-Weights-Access-Token", secret(options.weights_access_token, "weights_access_token")});
+      with_token->headers.push_back({"X-Tinker-Weights-Access-Token", record.token});
     }
     call->of->begin_creation();  // the copy is a run of this session
     call->of->run(

@@ -35,6 +35,10 @@ GRADWIRE_DECL std::string digest_of(const plain_batch& data) {
   const auto add_number = [&](std::uint64_t value) { add(&value, sizeof value); };
   const layout& shape = data.shape();
   add_number(shape.sequences());
+  for (std::size_t g = 0; g < shape.groups(); ++g) add_number(shape.group_begin[g + 1]);
+  add_number(shape.role.size());
+  add(shape.role.data(), shape.role.size());
+  add_number(static_cast<std::uint64_t>(data.state->kind));
   add_number(data.state->columns.size());
   for (std::size_t s = 0; s < shape.sequences(); ++s) {
     const token_core& tokens = *data.state->tokens->rows[s];
@@ -43,8 +47,16 @@ GRADWIRE_DECL std::string digest_of(const plain_batch& data) {
     add(tokens.ids.data(), tokens.ids.size() * sizeof(std::int32_t));
     add_number(tokens.candidates);
     add(tokens.candidate_ids.data(), tokens.candidate_ids.size() * sizeof(std::int32_t));
+    add_number(tokens.segments.size());
+    for (const token_segment& part : tokens.segments) {
+      add_number(static_cast<std::uint64_t>(part.role));
+      add_number(part.size);
+    }
+    add_number(tokens.images.size());
     for (const image_segment& image : tokens.images) {
       add_number(image.begin);
+      add(image.format, sizeof image.format);
+      add_number(image.bytes.size);
       add(image.bytes.data, image.bytes.size * bytes_of(image.bytes.kind));
     }
   }
@@ -55,7 +67,7 @@ GRADWIRE_DECL std::string digest_of(const plain_batch& data) {
   }
   unsigned char digest[32];
   EVP_DigestFinal_ex(sum.get(), digest, nullptr);
-  std::string text;
+  std::string text(digest_mark);
   for (const unsigned char byte : digest) {
     text += "0123456789abcdef"[byte >> 4];
     text += "0123456789abcdef"[byte & 15];
@@ -105,6 +117,35 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view line) {
     return entry;
   } catch (const error&) {
     return {};
+  }
+}
+
+// A line written when a digest was computed in another way says nothing of the batch.
+inline bool are_other_digests(const std::string& before, const std::string& now) {
+  return !before.empty() && !now.empty() && before.starts_with(digest_mark) == now.starts_with(digest_mark) &&
+         before != now;
+}
+
+// Is this what a trainer that has gone looks like? A step that was not sent is judged by why.
+inline bool is_trainer_gone(const std::exception_ptr& failure, bool was_open) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const error& said) {
+    const int status = said.details().http_status;
+    switch (said.kind()) {
+      case errc::transport:
+      case errc::timeout:
+      case errc::outcome_unknown:
+        return true;
+      case errc::closed:
+        return !said.details().cause || is_trainer_gone(said.details().cause, was_open);
+      case errc::status:
+        return (status >= 502 && status <= 504) || (was_open && (status == 404 || status == 410 || status == 412));
+      default:
+        return false;
+    }
+  } catch (...) {  // what a loss threw
+    return false;
   }
 }
 
@@ -182,8 +223,7 @@ GRADWIRE_DECL void run_journal::repeat_unsaved() {
 
 GRADWIRE_DECL void run_journal::write(const journal_entry& finished) {
   for (const journal_entry& before : repeated_) {
-    if (before.batch != finished.batch || before.digest.empty() || finished.digest.empty()) continue;
-    if (before.digest != finished.digest)
+    if (before.batch == finished.batch && detail::are_other_digests(before.digest, finished.digest))
       throw error(errc::data,
                   "batch " + std::to_string(finished.batch) + " is repeated with other data than it had before (" +
                       finished.digest.substr(0, 12) + "…, then " + before.digest.substr(0, 12) +
@@ -219,14 +259,11 @@ GRADWIRE_DECL void run_journal::go_back(const std::exception_ptr& failure, bool 
   try {
     std::rethrow_exception(failure);
   } catch (const error& said) {
-    const int status = said.details().http_status;
-    const bool is_gone = said.kind() == errc::transport || said.kind() == errc::timeout ||
-                         said.kind() == errc::closed || said.kind() == errc::outcome_unknown ||
-                         (said.kind() == errc::status && status >= 502 && status <= 504) ||
-                         (said.kind() == errc::status && was_open && (status == 404 || status == 410 || status == 412));
     if (away.times == 0 || was_open) away.since = clock::now();
     const double missing = std::chrono::duration<double>(clock::now() - away.since).count();
-    if (!is_gone || ++away.times > options.restarts || missing > options.patience_seconds) throw;
+    if (!detail::is_trainer_gone(failure, was_open) || ++away.times > options.restarts ||
+        missing > options.patience_seconds)
+      throw;
     const std::size_t finished = entries_.empty() ? 0 : entries_.back().batch + 1;
     repeat_unsaved();
     std::string sentence =
@@ -235,7 +272,7 @@ GRADWIRE_DECL void run_journal::go_back(const std::exception_ptr& failure, bool 
       sentence += "; batches " + std::to_string(next_batch()) + " to " + std::to_string(finished - 1) + " are repeated";
     tell(options, sentence);
   }
-  if (!was_open) std::this_thread::sleep_for(std::chrono::milliseconds(std::min(5000, 100 << std::min(away.times, 6))));
+  std::this_thread::sleep_for(std::chrono::milliseconds(std::min(5000, 50 << std::min(away.times, 7))));
 }
 
 GRADWIRE_DECL void run_journal::tell(const run_options& options, const std::string& sentence) {

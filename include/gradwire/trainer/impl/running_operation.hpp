@@ -65,7 +65,7 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
       told_trouble = machine.last_trouble();
       if (action.what == operation_action::kind::wait && !told_trouble.empty()) {
         auto event = describe(client_event::type::retrying);
-        event.detail = told_trouble;
+        event.detail = cleaned(told_trouble);
         event.seconds = std::chrono::duration<double>(action.until - owner->net().now()).count();
         owner->tell(std::move(event));
       }
@@ -162,15 +162,15 @@ struct running_operation : std::enable_shared_from_this<running_operation> {
   }
 
   // A server may echo the key in what it says.
+  std::string cleaned(std::string text) const {
+    text = owner->peer_->scrubbed(machine.record().token.removed_from(std::move(text)));
+    return owner->own_peer_ ? owner->own_peer_->scrubbed(std::move(text)) : text;
+  }
   error scrubbed(const error& from) const {
-    const auto clean = [this](std::string text) {
-      text = owner->peer_->scrubbed(std::move(text));
-      return owner->own_peer_ ? owner->own_peer_->scrubbed(std::move(text)) : text;
-    };
     error_details details = from.details();
-    details.request_id = clean(std::move(details.request_id));
-    details.value = clean(std::move(details.value));
-    return error(from.kind(), clean(sentence_of(from.what())), std::move(details));
+    details.request_id = cleaned(std::move(details.request_id));
+    details.value = cleaned(std::move(details.value));
+    return error(from.kind(), cleaned(sentence_of(from.what())), std::move(details));
   }
 
   void crash(std::exception_ptr why) noexcept {

@@ -184,6 +184,7 @@ future<T> sample_call(const sampling_core& core, const std::vector<std::int64_t>
       });
     });
     core.owner->net().post([from = core.sampled, tokens, options, ended, cancel, take] {
+      if (from->of->lost()) return static_cast<void>(ended->set_error(from->of->lost()));
       send_sample(from, tokens, options, from->of->net().now(), cancel,
                   [ended, take](std::exception_ptr failure, samples made) {
                     if (failure) {

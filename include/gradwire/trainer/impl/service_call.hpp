@@ -193,7 +193,9 @@ void load_first(const std::shared_ptr<service_call<T>>& call, const std::shared_
       body.path = options.path;
       body.optimizer = options.with_optimizer;
       if (!options.weights_access_token.empty()) body.weights_access_token = options.weights_access_token;
-      return call->record("load_state", "/api/v1/load_weights", wire::to_json(body), load_effect(*call->of));
+      auto record = call->record("load_state", "/api/v1/load_weights", wire::to_json(body), load_effect(*call->of));
+      record.token = secret(options.weights_access_token, "weights_access_token");
+      return record;
     };
     into->submit(make, call->deadline, release, [call, then, release](const operation_outcome& outcome) {
       try {
@@ -234,6 +236,7 @@ void create_from_state(const std::shared_ptr<service_call<T>>& call, const train
     body.optimizer_config = optimizer_config_of(options.optimizer);
   auto record =
       call->record("create_from_state", "/api/v1/load_weights", wire::to_json(body), creation_effect(*call->of));
+  record.token = secret(options.weights_access_token, "weights_access_token");
   call->of->begin_creation();
   call->of->run(
       std::move(record), traffic::submit, nullptr, [call, then, in_two_steps](const operation_outcome& outcome) {

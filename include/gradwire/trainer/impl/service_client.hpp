@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include <gradwire/trainer/impl/make_reference.hpp>
 #include <gradwire/trainer/impl/model_info.hpp>
 #include <gradwire/trainer/impl/rest_client.hpp>
 #include <gradwire/trainer/impl/sampling_client.hpp>
@@ -94,26 +95,7 @@ GRADWIRE_DECL future<reference_client> service_client::create_reference_client(c
   if (!from)
     return detail::failed_future<reference_client>(
         std::make_exception_ptr(error(errc::config, "the training client is empty; there is nothing to freeze")));
-  auto saved = std::make_shared<future<saved_weights>>(from->save_state({.name = detail::fresh_name("reference-")}));
-  return detail::begin_service_call<reference_client>(owner_, [saved, options = from->made_with()](const auto& call) {
-    detail::future_access<saved_weights>::then(
-        std::move(*saved), [call, options](std::exception_ptr failure, saved_weights* state) {
-          if (failure) return call->fail(failure);
-          try {
-            detail::create_model(
-                call, options, false, [call, options, path = state->path](std::shared_ptr<detail::model> made) {
-                  detail::load_first(call, made, {.path = path, .with_optimizer = false}, [call, made, options, path] {
-                    detail::delete_checkpoint(call->of, path);
-                    call->finish([&](const detail::session_owner& owner) {
-                      return reference_client(std::make_shared<detail::training_core>(owner, made, options, true));
-                    });
-                  });
-                });
-          } catch (...) {
-            call->fail(std::current_exception());
-          }
-        });
-  });
+  return detail::make_reference(owner_, *from);
 }
 
 GRADWIRE_DECL future<sampling_client> service_client::create_sampling_client(const sampling_client_options& options) {

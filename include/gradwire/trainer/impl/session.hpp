@@ -7,14 +7,26 @@
 
 #include <gradwire/trainer/impl/running_operation.hpp>
 #include <gradwire/trainer/session.hpp>
+#include <gradwire/transport/check_seconds.hpp>
 #include <gradwire/transport/server_text.hpp>
 #include <gradwire/wire/json_codec.hpp>
 
 namespace gradwire::inline v0 {
 namespace detail {
 
+inline void check_times(const connect_options& given) {
+  check_seconds("operation_timeout_seconds", given.operation_timeout_seconds);
+  check_seconds("heartbeat_seconds", given.heartbeat_seconds);
+  check_seconds("session_risk_seconds", given.session_risk_seconds);
+  check_seconds("session_limit_seconds", given.session_limit_seconds);
+  check_seconds("first_contact_seconds", given.first_contact_seconds);
+  check_seconds(given.retry);
+  check_seconds(given.connections);
+}
+
 GRADWIRE_DECL session::session(network& net, http_peer peer, connect_options options)
     : net_(&net), peer_(std::make_shared<const http_peer>(std::move(peer))), options_(std::move(options)) {
+  check_times(options_);
   std::random_device entropy;
   key_base_ = (std::uint64_t{entropy()} << 32) | entropy();
   const std::string base_url = peer_->address.text() + "/";

@@ -18,8 +18,7 @@ namespace detail {
 GRADWIRE_DECL void session::started(std::exception_ptr failure) {
   state_ = failure ? state::none : state::ready;
   if (!failure) {
-    // A server that nobody has recognised is not trusted to know a request again.
-    dialect_.order = options_.order.value_or(recognised_ ? dialect_.order : wire::sequencing::unknown);
+    dialect_.order = options_.order.value_or(dialect_.order);
     last_beat_ = net_->now();
     schedule_heartbeat();
   }

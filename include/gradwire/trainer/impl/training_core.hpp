@@ -114,17 +114,21 @@ inline pass_request forward_pass(const std::shared_ptr<model>& on, const plain_b
 GRADWIRE_DECL const std::string& training_core::model_id() const { return model_->id(); }
 GRADWIRE_DECL std::string training_core::trainer_boot_id() const { return owner_->get()->boot_id(); }
 
+// Frees a model's place on the server, behind the calls made so far. Best effort: the session's end does it too.
+inline void free_model(const std::shared_ptr<model>& on) {
+  on->enqueue([on](const model::release_type& release) {
+    if (on->of()->is_closed()) return release();
+    auto record = on->of()->record("unload_model", "/api/v1/unload_model",
+                                   wire::to_json(wire::unload_model_request{on->id()}), effect::reads);
+    record.time_limit_seconds = 60;
+    on->of()->run(std::move(record), traffic::submit, release, [release](const operation_outcome&) { release(); });
+  });
+}
+
 GRADWIRE_DECL training_core::~training_core() {
   if (!unload_) return;
   try {
-    owner_->net().post([on = model_] {
-      if (on->of()->is_closed()) return;
-      auto record = on->of()->record("unload_model", "/api/v1/unload_model",
-                                     wire::to_json(wire::unload_model_request{on->id()}), effect::deduped);
-      record.time_limit_seconds = 60;
-      on->of()->run(std::move(record), traffic::submit, nullptr,
-                    [](const operation_outcome&) {});  // the session's end unloads it too
-    });
+    owner_->net().post([on = model_] { free_model(on); });
   } catch (const std::exception&) {  // no memory, or another process after fork(): the session's end does it
   }
 }
@@ -164,8 +168,10 @@ inline double reported_loss(const wire::metrics& metrics) {
 GRADWIRE_DECL future<training_step> training_core::forward_backward(plain_batch data, server_loss::named loss) {
   try {
     check_inputs(data, loss);
-  } catch (const error&) {
-    return failed_future<training_step>(std::current_exception());
+  } catch (const error&) {  // the step behind it hears of it, as of every pass that fails
+    const auto failure = std::current_exception();
+    owner_->net().post([on = model_, failure] { on->end_pass(on->begin_pass(), failure, false); });
+    return failed_future<training_step>(failure);
   }
   auto call = begin_call<training_step>(model_);
   auto result = call->ended.get_future();

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <gradwire/transport/environment.hpp>
+#include <gradwire/transport/network.hpp>
 
 extern char** environ;
 
@@ -127,8 +128,7 @@ GRADWIRE_DECL std::string run_credential_command(std::string_view command, doubl
   ::posix_spawn_file_actions_destroy(&actions);
   if (problem != 0) detail::credential_command_failed(std::string("cannot be started: ") + std::strerror(problem));
   output.close_write_end();
-  const auto until = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                                                            std::chrono::duration<double>(timeout_seconds));
+  const auto until = std::chrono::steady_clock::now() + in_seconds(timeout_seconds);
   std::string printed;
   bool ended = detail::read_output(output.read_end, until, printed);
   int status = 0;

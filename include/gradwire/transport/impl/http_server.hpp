@@ -13,6 +13,7 @@
 #include <gradwire/error.hpp>
 #include <gradwire/transport/impl/http_head.hpp>
 #include <gradwire/transport/impl/http_listen.hpp>
+#include <gradwire/transport/network.hpp>
 
 namespace gradwire::inline v0 {
 
@@ -32,10 +33,6 @@ struct http_server_state {
   std::thread thread;
   std::weak_ptr<http_server_state> self;
 };
-
-inline std::chrono::steady_clock::duration seconds_as_duration(double seconds) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
-}
 
 struct server_connection : std::enable_shared_from_this<server_connection> {
   using parser_type = http::request_parser<http::string_body>;
@@ -62,7 +59,7 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
     parser->header_limit(2 * head_limit);  // it is measured before it is parsed
     parser->body_limit(boost::none);
     if (buffer.size() > 0) return read_head();
-    stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
+    stream.expires_after(in_seconds(server.options.idle_timeout_seconds));
     stream.async_read_some(buffer.prepare(64 * 1024), [self = shared_from_this()](error_code failed, std::size_t n) {
       if (failed) return;
       self->buffer.commit(n);
@@ -71,7 +68,7 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
   }
 
   void read_head() {
-    stream.expires_after(seconds_as_duration(server.options.head_timeout_seconds));  // for all of it
+    stream.expires_after(in_seconds(server.options.head_timeout_seconds));  // for all of it
     read_more_of_head();
   }
 
@@ -115,7 +112,7 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
     }
     fields = static_cast<std::size_t>(std::distance(head.begin(), head.end()));
     parser->body_limit(server.options.body_limit);
-    stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
+    stream.expires_after(in_seconds(server.options.idle_timeout_seconds));
     if (same_text(view_of(head[http::field::expect]), "100-continue")) {
       static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
       asio::async_write(stream, asio::buffer(go_on.data(), go_on.size()),
@@ -202,7 +199,7 @@ struct server_connection : std::enable_shared_from_this<server_connection> {
     const bool has_body = from.status >= 200 && from.status != 204 && from.status != 304;
     if (has_body) reply->body() = std::move(from.body);
     if (has_body) reply->content_length(reply->body().size());
-    stream.expires_after(seconds_as_duration(server.options.idle_timeout_seconds));
+    stream.expires_after(in_seconds(server.options.idle_timeout_seconds));
     http::async_write(stream, *reply, [self = shared_from_this()](error_code failed, std::size_t) {
       if (failed) return;
       self->reply.reset();
@@ -279,7 +276,7 @@ GRADWIRE_DECL void http_server::post(std::function<void()> task) { detail::asio:
 
 GRADWIRE_DECL void http_server::post_after(double seconds, std::function<void()> task) {
   detail::asio::post(state_->io, [it = state_.get(), seconds, task = std::move(task)]() mutable {
-    auto timer = std::make_shared<detail::asio::steady_timer>(it->io, detail::seconds_as_duration(seconds));
+    auto timer = std::make_shared<detail::asio::steady_timer>(it->io, in_seconds(seconds));
     timer->async_wait([timer, task = std::move(task)](detail::error_code failed) {
       if (!failed) task();
     });

@@ -76,6 +76,10 @@ GRADWIRE_DECL operation_action operation::conflict(time_point now, const http_re
   const std::string text = detail::server_text(reply);
   const auto numbers = detail::find_sequence_conflict(text);
   if (numbers && numbers->got == record_.seq_id && numbers->expected > numbers->got && maybe_executed_) {
+    if (record_.effect == effect::reads) {  // the model sends it under the next number where nothing has followed it
+      return fail(now, errc::status,
+                  "an attempt was executed, and its answer is lost (" + text + "). It changed nothing; ask again");
+    }
     told_executed_ = true;
     return fail(now, errc::outcome_unknown,
                 "an earlier attempt was executed, and its result is lost: the trainer expected seq_id " +
@@ -119,7 +123,8 @@ GRADWIRE_DECL operation_action operation::refused(time_point now, const http_res
   if (!code.empty() && text.find(code) == std::string::npos) sentence += " (" + code + ")";
   if (reply.status == 401 || reply.status == 403) {
     const std::string& from = record_.key_source;
-    sentence += ". Check the key: " + (from.empty() ? "the token given to connect()" : from);
+    sentence += ". Check the " + (record_.token.empty() ? "" : record_.token.where() + ", and the ") + "key: ";
+    sentence += (from.empty() ? "the token given to connect()" : from);
     if (from.find("TINKER_API_KEY") == from.npos) sentence += ", or the environment variable TINKER_API_KEY";
   }
   // A refusal says nothing of an earlier attempt whose answer was lost.
