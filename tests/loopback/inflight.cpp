@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(what_it_has_not) {
   refused(it.save("mutable"), "kind");
   request = it.save("snapshot");
   request.path = "../named";
-  BOOST_TEST(it.http.post("save_weights_for_sampler", to_json(request)).status == 400);
+  refused(request, "path");
   BOOST_TEST(from_json<session_info_reply>(it.http.get("sessions/" + it.session).body).sampler_ids.empty());
   auto noting = it.scoring(it.sampler("inflight"));
   noting.record_stability_info = true;

@@ -19,7 +19,7 @@ struct value_place {
   std::size_t at;  // in the storage of a column of tokens or candidates
 };
 
-inline std::size_t group_of(const layout& shape, std::size_t sequence) {
+inline std::size_t group_holding(const layout& shape, std::size_t sequence) {
   const auto after = std::upper_bound(shape.group_begin.begin(), shape.group_begin.end(), sequence);
   return static_cast<std::size_t>(after - shape.group_begin.begin()) - 1;
 }
@@ -49,7 +49,7 @@ template <class Input>
 void check_fits_wire(const plain_batch& data, const std::vector<Input>& inputs) {
   const layout& shape = data.shape();
   for (std::size_t s = 0; s < shape.sequences(); ++s) {
-    const std::size_t group = group_of(shape, s);
+    const std::size_t group = group_holding(shape, s);
     for (const Input& input : inputs) {
       for (std::size_t t = 0; t < shape.length[s]; ++t) {
         for (std::size_t k = 0; k < data.width(); ++k) {
@@ -69,7 +69,7 @@ std::vector<wire::datum> datums_with(const plain_batch& data, chunk_range range,
   const datum_builder build{data};
   std::vector<wire::datum> made;
   for (std::size_t s = range.begin; s < range.end; ++s) {
-    const std::size_t group = group_of(data.shape(), s);
+    const std::size_t group = group_holding(data.shape(), s);
     made.push_back(build.begin(s));
     for (const Input& input : inputs) {
       made.back().loss_fn_inputs.push_back({input.name, build.made(s, [&](std::size_t at, std::size_t t) {
