@@ -343,6 +343,26 @@ BOOST_AUTO_TEST_CASE(unloaded_models_and_finished_sessions_are_forgotten) {
   BOOST_TEST(it->http.post("session_heartbeat", to_json(session_heartbeat_request{it->session})).status == 404);
 }
 
+// The trainer ended between the answer to "finish" and the removal of the session's models.
+BOOST_AUTO_TEST_CASE(a_model_whose_session_was_finished_is_forgotten_though_its_file_is_there) {
+  const temporary_folder at;
+  trainer it(kept_in(at));
+  BOOST_TEST(it->http.post("get_info", "{\"model_id\":\"" + it->model + "\"}").status == 200);
+  const auto files_of = [&](const std::string& id) {
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(at.path))
+      if (entry.is_regular_file() && entry.path().stem() == id) found.push_back(entry.path());
+    return found;
+  };
+  const auto session = files_of(it->session);
+  BOOST_TEST(!session.empty());
+  BOOST_TEST(!files_of(it->model).empty());
+  for (const auto& file : session) std::filesystem::remove(file);
+  it.restart();
+  BOOST_TEST(it->http.post("get_info", "{\"model_id\":\"" + it->model + "\"}").status == 404);
+  BOOST_TEST(files_of(it->model).empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_saved_state_with_any_byte_changed_is_refused_by_name) {
   const temporary_folder at;
   trainer it(kept_in(at));

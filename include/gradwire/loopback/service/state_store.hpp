@@ -4,6 +4,7 @@
 // seq_ids can never be of different moments: a request that is sent again after a crash is recognised, or executed.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -63,11 +64,19 @@ class state_store {
   };
   contents read(std::vector<std::string>& notices, bool no_op) {
     contents all;
-    for (const std::string& name : sessions_.names())
+    const auto sessions = sessions_.names();
+    for (const std::string& name : sessions)
       if (auto bytes = sessions_.read(name, notices)) all.sessions.push_back(std::move(*bytes));
-    for (const std::string& name : models_.names())
-      if (const auto bytes = models_.read(name, notices))
-        all.models.push_back(naming_file(models_.path() / name, [&] { return parse(*bytes, no_op); }));
+    for (const std::string& name : models_.names()) {
+      const auto bytes = models_.read(name, notices);
+      if (!bytes) continue;
+      auto entry = naming_file(models_.path() / name, [&] { return parse(*bytes, no_op); });
+      // A session that was finished has no file any more; the trainer ended before it came to remove its models.
+      if (std::ranges::find(sessions, entry->session_id) == sessions.end())
+        models_.remove(entry->id);
+      else
+        all.models.push_back(std::move(entry));
+    }
     return all;
   }
 
