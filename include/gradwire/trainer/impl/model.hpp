@@ -37,6 +37,19 @@ struct job_place {
 
 GRADWIRE_DECL void model::start_next() {
   if (busy_ || jobs_.empty()) return;
+  // The next job, when its turn comes. A network that ends before that lets go of the turn: nobody will come to the jobs any
+  // more, and they hold this model as it holds them.
+  struct turn {
+    explicit turn(std::shared_ptr<model> of) : on(std::move(of)) {}
+    ~turn() {
+      if (on) std::exchange(on->jobs_, {}).clear();
+    }
+    turn(const turn&) = delete;
+    turn& operator=(const turn&) = delete;
+
+    void take() { std::exchange(on, nullptr)->start_next(); }
+    std::shared_ptr<model> on;
+  };
   std::shared_ptr<job_place> place;
   for (int tries = 3; !place && tries > 0; --tries) {  // memory may be short for a moment
     try {
@@ -44,10 +57,12 @@ GRADWIRE_DECL void model::start_next() {
         self->busy_ = false;
         // Not from here: a long row of jobs that fail at once would nest as deep as it is long.
         if (self->session_->is_closed()) return self->start_next();
+        std::shared_ptr<turn> next;
         try {
-          self->session_->net().post([self] { self->start_next(); });
+          next = std::make_shared<turn>(self);
+          self->session_->net().post([next] { next->take(); });
         } catch (const std::bad_alloc&) {
-          self->start_next();
+          next ? next->take() : self->start_next();
         }
       });
     } catch (const std::bad_alloc&) {
