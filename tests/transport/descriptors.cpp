@@ -4,9 +4,9 @@
 #include <future>
 #include <set>
 #include <string>
+#include <system_error>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <boost/test/unit_test.hpp>
 
@@ -20,9 +20,9 @@ namespace {
 std::set<int> open_sockets() {
   std::set<int> found;
   for (const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
-    const int descriptor = std::stoi(each.path().filename().string());
-    struct ::stat what {};
-    if (::fstat(descriptor, &what) == 0 && S_ISSOCK(what.st_mode)) found.insert(descriptor);
+    std::error_code closed_meanwhile;
+    const std::string what = std::filesystem::read_symlink(each.path(), closed_meanwhile).string();
+    if (what.starts_with("socket:")) found.insert(std::stoi(each.path().filename().string()));
   }
   return found;
 }
