@@ -60,9 +60,11 @@ inline constexpr route routes[] = {
     {"GET", "/gradwire/counts", "", tell_counts},
     {"POST", "/gradwire/clock", "", move_clock},
 };
-static_assert(std::ranges::all_of(routes, [](const route& each) {
-  return each.operation.empty() || std::ranges::find(known_operations, each.operation) != std::end(known_operations);
+// Faults can name every operation there is, and no other.
+static_assert(std::ranges::all_of(known_operations, [](std::string_view each) {
+  return std::ranges::count(routes, each, &route::operation) == 1;
 }));
+static_assert(std::size(known_operations) + std::ranges::count(routes, "", &route::operation) == std::size(routes));
 
 // Whether the path is the pattern's, and what its * stand for.
 inline bool is_at(std::string_view pattern, std::string_view path, std::vector<std::string>& arguments) {
